@@ -1,1 +1,21 @@
+//! Campanile: an event broker in one process.
+//!
+//! # Layout
+//!
+//! Imports only run down this list.
+//!
+//! - `cli`: one file a command
+//! - `http`: what a caller can do: routes, auth, problem documents
+//! - `broker`: the embeddable facade and the wiring
+//! - `actors`: what runs: registry, destinations, streams
+//! - `delivery`: when does what happen: pure machines
+//! - `webhook`: what is sent
+//! - `log`: what is kept
+//! - `config`, `clock`: settings, time and dice
+//! - `model`: the words
 
+pub mod clock;
+pub mod config;
+pub mod log;
+pub mod model;
+pub mod webhook;

@@ -1,0 +1,331 @@
+//! A log in memory, for tests: keeps every promise but durability.
+
+use super::{
+    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, Management, Order, Page,
+    Query, write::Change,
+};
+use crate::model::{
+    AttemptRecord, ConsumerState, DestinationId, EncodeAs, EventId, Sequence, StoredEvent, TenantId,
+    Timestamp,
+};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A log that lives as long as the process.
+#[derive(Debug)]
+pub struct MemoryLog {
+    state: Mutex<State>,
+    bounds: watch::Sender<Bounds>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: BTreeMap<Sequence, Arc<StoredEvent>>,
+    oldest: Sequence,
+    keys: HashMap<(Option<TenantId>, String), ([u8; 32], Committed)>,
+    attempts: Vec<AttemptRecord>,
+    consumers: BTreeMap<DestinationId, ConsumerState>,
+    management: Management,
+    commits: u64,
+    closed: bool,
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        let bounds = Bounds {
+            oldest: Sequence(1),
+            head: Sequence::ZERO,
+        };
+        let state = State {
+            oldest: Sequence(1),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            bounds: watch::Sender::new(bounds),
+            version: watch::Sender::new(0),
+        }
+    }
+}
+
+impl MemoryLog {
+    /// Trims everything before `oldest`, as retention would.
+    pub fn trim(&self, oldest: Sequence) {
+        let mut state = self.lock();
+        state.events = state.events.split_off(&oldest);
+        state.oldest = oldest;
+        self.bounds.send_modify(|bounds| bounds.oldest = oldest);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit_now(&self, commit: Commit) -> Result<Committed, LogError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LogError::Closed);
+        }
+        let key = commit.key.map(|key| ((commit.tenant, key.name), key.content));
+        if let Some((name, content)) = &key
+            && let Some((known, first)) = state.keys.get(name)
+        {
+            let replay = Committed {
+                replayed: true,
+                ..first.clone()
+            };
+            return if known == content {
+                Ok(replay)
+            } else {
+                Err(LogError::KeyReused)
+            };
+        }
+        let committed = state.append(commit.tenant, commit.events)?;
+        for change in &commit.changes {
+            state.apply(change);
+        }
+        state.commits += 1;
+        if let Some((name, content)) = key {
+            state.keys.insert(name, (content, committed.clone()));
+        }
+        let head = state.events.keys().next_back().copied();
+        let version = state.management.version;
+        drop(state);
+        if let Some(head) = head {
+            self.bounds
+                .send_modify(|bounds| bounds.head = bounds.head.max(head));
+        }
+        self.version
+            .send_if_modified(|known| std::mem::replace(known, version) != version);
+        Ok(committed)
+    }
+
+    fn read_now(&self, query: &Query) -> Result<Page, LogError> {
+        let state = self.lock();
+        let head = state
+            .events
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(state.oldest.previous());
+        if query.order == Order::Ascending && query.from.next() < state.oldest {
+            let missed = state.oldest.0 - query.from.0 - 1;
+            return Err(LogError::Trimmed {
+                oldest: state.oldest,
+                missed,
+            });
+        }
+        let wanted = |event: &StoredEvent| event.tenant() == query.tenant && query.filter.matches(event);
+        let ascending = query.order == Order::Ascending;
+        let end = if ascending {
+            query.up_to.min(head)
+        } else {
+            state.oldest
+        };
+        let mut page = Page {
+            scanned_to: end,
+            ..Page::default()
+        };
+        let mut bytes = 0;
+        let in_range: Box<dyn Iterator<Item = &Arc<StoredEvent>>> = if ascending {
+            Box::new(state.events.range(query.from.next()..).map(|(_, event)| event))
+        } else {
+            Box::new(state.events.range(..query.from).rev().map(|(_, event)| event))
+        };
+        for event in in_range.filter(|event| wanted(event)) {
+            if ascending && event.sequence() > end {
+                break;
+            }
+            if page.events.len() >= query.limit || (bytes >= query.max_bytes && !page.events.is_empty()) {
+                page.has_more = true;
+                page.scanned_to = page.events.last().map_or(query.from, |last| last.sequence());
+                return Ok(page);
+            }
+            bytes += event.envelope().len();
+            page.events.push(Arc::clone(event));
+        }
+        if ascending {
+            page.scanned_to = page.scanned_to.max(query.from);
+        }
+        Ok(page)
+    }
+}
+
+impl State {
+    fn append(
+        &mut self,
+        tenant: Option<TenantId>,
+        drafts: Vec<crate::model::EventDraft>,
+    ) -> Result<Committed, LogError> {
+        let tenant = tenant.unwrap_or(TenantId(0));
+        let mut committed = Committed::default();
+        let mut next = self
+            .events
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(self.oldest.previous());
+        let stored_at = crate::clock::now();
+        for (index, draft) in drafts.into_iter().enumerate() {
+            if let Some(id) = &draft.id {
+                let known = self.newest(tenant, id).or_else(|| {
+                    committed
+                        .events
+                        .iter()
+                        .find(|event: &&Arc<StoredEvent>| event.id() == id)
+                        .cloned()
+                });
+                if let Some(known) = known {
+                    if !known.is_same_as(&draft) {
+                        return Err(LogError::IdTaken {
+                            index,
+                            id: id.clone(),
+                        });
+                    }
+                    committed.events.push(known);
+                    committed.fresh.push(false);
+                    continue;
+                }
+            }
+            next = next.next();
+            let id = draft
+                .id
+                .clone()
+                .unwrap_or_else(|| EventId::generated(stored_at.0.unsigned_abs(), next, 0));
+            let timestamp = draft.timestamp.unwrap_or_else(|| Timestamp::from(stored_at));
+            let place = EncodeAs {
+                sequence: next,
+                tenant,
+                id,
+                timestamp,
+                stored_at,
+            };
+            committed.events.push(Arc::new(StoredEvent::encode(draft, place)));
+            committed.fresh.push(true);
+        }
+        for (event, _) in committed
+            .events
+            .iter()
+            .zip(&committed.fresh)
+            .filter(|(_, fresh)| **fresh)
+        {
+            self.events.insert(event.sequence(), Arc::clone(event));
+        }
+        Ok(committed)
+    }
+
+    fn newest(&self, tenant: TenantId, id: &EventId) -> Option<Arc<StoredEvent>> {
+        self.events
+            .values()
+            .rev()
+            .find(|event| event.tenant() == tenant && event.id() == id)
+            .cloned()
+    }
+
+    fn apply(&mut self, change: &Change) {
+        self.management.apply(change);
+        match change {
+            Change::PutDestination(destination) => {
+                let start = ConsumerState::starting_after(destination.start_after);
+                self.consumers.entry(destination.id).or_insert(start);
+            }
+            Change::RemoveDestination(id) => {
+                self.consumers.remove(id);
+            }
+            Change::Outcome { attempt, place } => {
+                if let Some(consumer) = self.consumers.get_mut(&attempt.destination) {
+                    consumer.apply(attempt.sequence, attempt.attempt, attempt.verdict, *place);
+                    self.attempts.push((**attempt).clone());
+                }
+            }
+            Change::MovePlace { destination, place } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.move_to(*place);
+                }
+            }
+            Change::PutTenant(_) | Change::PutKey(_) | Change::RemoveKey(_) => {}
+        }
+    }
+}
+
+impl EventLog for MemoryLog {
+    fn commit(&self, commit: Commit) -> Later<Committed> {
+        ready(self.commit_now(commit)).boxed()
+    }
+
+    fn read(&self, query: Query) -> Later<Page> {
+        ready(self.read_now(&query)).boxed()
+    }
+
+    fn count(&self, query: Query) -> Later<u64> {
+        ready(self.read_now(&query).map(|page| page.events.len() as u64)).boxed()
+    }
+
+    fn find(&self, tenant: TenantId, id: EventId) -> Later<Option<Arc<StoredEvent>>> {
+        ready(Ok(self.lock().newest(tenant, &id))).boxed()
+    }
+
+    fn attempts(&self, query: AttemptQuery) -> Later<Vec<AttemptRecord>> {
+        let state = self.lock();
+        let wanted = state.attempts.iter().filter(|attempt| {
+            attempt.destination == query.destination
+                && query.sequence.is_none_or(|seq| seq == attempt.sequence)
+        });
+        ready(Ok(wanted.take(query.limit).cloned().collect())).boxed()
+    }
+
+    fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {
+        let state = self.lock();
+        let complete = after.next() >= state.oldest;
+        complete.then(|| {
+            state
+                .events
+                .range(after.next()..)
+                .take(limit)
+                .map(|(_, event)| Arc::clone(event))
+                .collect()
+        })
+    }
+
+    fn bounds(&self) -> watch::Receiver<Bounds> {
+        self.bounds.subscribe()
+    }
+
+    fn management(&self) -> Arc<Management> {
+        Arc::new(self.lock().management.clone())
+    }
+
+    fn management_changed(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {
+        self.lock().consumers.get(&id).cloned()
+    }
+
+    fn health(&self) -> Result<(), LogError> {
+        if self.lock().closed {
+            Err(LogError::Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn stats(&self) -> LogStats {
+        let state = self.lock();
+        LogStats {
+            events: state.events.len() as u64,
+            commits: state.commits,
+            ..LogStats::default()
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.lock().closed = true;
+        ready(()).boxed()
+    }
+}

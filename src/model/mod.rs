@@ -1,0 +1,31 @@
+//! The words of the project: plain values that every other part speaks in.
+//!
+//! Owns what an event, a filter, a destination, a key and a delivery *are*, and the rules a single value
+//! must satisfy by itself. Knows no clock, no disk, no socket and no other module of the crate.
+
+mod delivery;
+mod destination;
+mod event;
+mod filter;
+mod ids;
+mod json_text;
+mod key;
+mod sequence;
+mod stored;
+mod time;
+mod violation;
+
+pub use delivery::{AttemptRecord, ConsumerState, RetryState, Verdict};
+pub use destination::{
+    BodyFormat, Deactivation, DeactivationReason, Destination, DestinationStatus, Ordering, RetryPolicy,
+    SealedSecret, Verification,
+};
+pub use event::{EventDraft, EventType};
+pub use filter::{EventFilter, TypePattern};
+pub use ids::{DestinationId, EventId, InvalidId, KeyId, TenantId};
+pub use json_text::push_json_string;
+pub use key::{Key, KeyHash, Scope, Scopes, Tenant};
+pub use sequence::Sequence;
+pub use stored::{EncodeAs, StoredEvent};
+pub use time::{InvalidTimestamp, Timestamp, UnixMillis};
+pub use violation::Violation;

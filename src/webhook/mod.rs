@@ -1,0 +1,67 @@
+//! What is sent: signing, bodies, the address guard and the client that posts.
+//!
+//! Owns the bytes of a delivery and the socket they leave by. Decides nothing about when or whether: that is
+//! `delivery`. Nothing here follows a redirect, reads a proxy from the environment or dials an address that
+//! the guard has not seen.
+
+use crate::model::UnixMillis;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// One request to make.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where to.
+    pub url: String,
+    /// Every header but `Host` and `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// The body, shared with the log's memory.
+    pub body: Bytes,
+    /// From dialling to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// When it was begun.
+    pub at: UnixMillis,
+    /// How long it took.
+    pub latency_ms: u32,
+    /// The answer, or why there was none.
+    pub result: Result<Response, SendError>,
+}
+
+/// An endpoint's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Its status code.
+    pub status: u16,
+    /// Its first 64 headers.
+    pub headers: Vec<(String, String)>,
+    /// The first 4 KiB of its body.
+    pub body: Bytes,
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The guard refused the address.
+    #[error("address refused: {0}")]
+    AddressRefused(String),
+    /// The name has no address.
+    #[error("name not resolved: {0}")]
+    Resolve(String),
+    /// No connection.
+    #[error("connection failed: {0}")]
+    Connect(String),
+    /// TLS failed; never tried again without verification.
+    #[error("tls failed: {0}")]
+    Tls(String),
+    /// The time was over.
+    #[error("no answer within {0} ms")]
+    Timeout(u64),
+    /// The connection broke or what came was no HTTP.
+    #[error("bad response: {0}")]
+    BadResponse(String),
+}
