@@ -11,11 +11,17 @@
 //! - `delivery`: when does what happen: pure machines
 //! - `webhook`: what is sent
 //! - `log`: what is kept
+//! - `secrets`: the master key and what is derived from it
 //! - `config`, `clock`: settings, time and dice
 //! - `model`: the words
 
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod log;
 pub mod model;
+pub mod secrets;
 pub mod webhook;
+
+pub use broker::Broker;
+pub use config::Config;

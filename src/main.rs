@@ -1,1 +1,3 @@
+//! The `campanile` program.
+
 fn main() {}

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_destination_id_has_one_spelling() {
-        let id = DestinationId::from_parts(1, 2);
+        let id = DestinationId::from_parts(1_771_135_204_700, u128::from(u64::MAX));
         assert_eq!(DestinationId::parse(&id.to_string()).unwrap(), id);
         assert!(DestinationId::parse(&id.to_string().to_lowercase()).is_err());
         assert!(DestinationId::parse("key_00000000010000000000000002").is_err());

@@ -1,0 +1,169 @@
+//! The embeddable facade: one handle on the whole broker, usable from every thread and runtime.
+//!
+//! The only module that knows every adapter and puts them together. It owns no policy: what is decided is
+//! decided below, what is said to a caller is said above.
+
+mod embed;
+mod follow;
+mod handlers;
+mod setup;
+
+pub use embed::Event;
+pub use follow::{Events, From};
+
+use crate::config::Config;
+use crate::log::{Commit, CommitKey, Committed, EventLog, LogError};
+use crate::model::{EventDraft, TenantId, Violation};
+use crate::secrets::{Secrets, SecretsError};
+use handlers::Handlers;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// A broker. Cheap to clone; all clones are the same broker.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    log: Arc<dyn EventLog>,
+    secrets: Secrets,
+    draining: watch::Sender<bool>,
+    running_keys: Mutex<HashSet<(TenantId, String)>>,
+    handlers: Handlers,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The master key is not usable.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The log could not take what the config declares.
+    #[error("what the config declares could not be stored: {0}")]
+    Declare(#[from] LogError),
+    /// What the config declares breaks a rule.
+    #[error("the config declares something invalid at {}: {}", .0.pointer, .0.detail)]
+    Invalid(Violation),
+}
+
+/// Why events were not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The log refused or failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A request with this idempotency key is still under way.
+    #[error("a request with this idempotency key is still under way")]
+    KeyRunning,
+    /// The broker is shutting down.
+    #[error("the broker is shutting down")]
+    Draining,
+    /// The event breaks a rule.
+    #[error("the event is invalid at {}: {}", .0.pointer, .0.detail)]
+    Invalid(Violation),
+}
+
+impl Broker {
+    /// Starts a broker on a log that is already open.
+    pub fn with_log(config: Config, log: Arc<dyn EventLog>) -> Result<Self, StartError> {
+        let secrets = Secrets::load(&config.storage.path)?;
+        setup::declare(&config, &secrets, &*log)?;
+        Ok(Self(Arc::new(Inner {
+            config,
+            log,
+            secrets,
+            draining: watch::Sender::new(false),
+            running_keys: Mutex::default(),
+            handlers: Handlers::default(),
+        })))
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.0.log
+    }
+
+    /// Hashes API keys, seals signing secrets.
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    /// Becomes true when the broker begins to shut down: whoever holds something open ends it.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.0.draining.subscribe()
+    }
+
+    /// Makes events of a tenant durable, all or none. Answers when they are fsynced.
+    pub async fn commit_events(
+        &self,
+        tenant: TenantId,
+        drafts: Vec<EventDraft>,
+        key: Option<CommitKey>,
+    ) -> Result<Committed, PublishError> {
+        if *self.0.draining.borrow() {
+            return Err(PublishError::Draining);
+        }
+        let running = key
+            .as_ref()
+            .map(|key| RunningKey::claim(&self.0, tenant, &key.name))
+            .transpose()?;
+        let commit = Commit {
+            tenant: Some(tenant),
+            events: drafts,
+            key,
+            changes: Vec::new(),
+        };
+        let committed = self.0.log.commit(commit).await;
+        drop(running);
+        Ok(committed?)
+    }
+
+    /// Stops taking events, lets what is under way end, and closes the log.
+    pub async fn shutdown(&self) {
+        self.0.draining.send_replace(true);
+        self.0.handlers.stop();
+        self.0.log.close().await;
+    }
+}
+
+/// Marks an idempotency key as under way for as long as it lives.
+struct RunningKey<'a> {
+    inner: &'a Inner,
+    name: (TenantId, String),
+}
+
+impl<'a> RunningKey<'a> {
+    fn claim(inner: &'a Inner, tenant: TenantId, name: &str) -> Result<Self, PublishError> {
+        let name = (tenant, name.to_owned());
+        let mut running = inner.running_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.insert(name.clone()) {
+            Ok(Self { inner, name })
+        } else {
+            Err(PublishError::KeyRunning)
+        }
+    }
+}
+
+impl Drop for RunningKey<'_> {
+    fn drop(&mut self) {
+        self.inner
+            .running_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.name);
+    }
+}

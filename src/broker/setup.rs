@@ -1,0 +1,146 @@
+//! What a broker makes sure of when it starts: tenants and keys that the config declares.
+
+use super::StartError;
+use crate::clock;
+use crate::config::{Config, KeyConfig};
+use crate::log::{Change, Commit, EventLog, Management};
+use crate::model::{Key, KeyId, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
+use crate::secrets::Secrets;
+use futures_executor::block_on;
+use std::collections::BTreeMap;
+
+/// The tenant that is always there.
+pub(crate) const DEFAULT_TENANT: &str = "default";
+
+/// Brings tenants and declared keys in line with the config.
+pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) -> Result<(), StartError> {
+    let management = log.management();
+    let now = clock::now();
+    let mut tenants = Tenants::of(&management, now);
+    for name in tenant_names(config) {
+        tenants.number_of(name);
+    }
+    let mut changes = tenants.added;
+    let keys = declared_keys(config, secrets, &management, &tenants.numbers, now);
+    changes.extend(keys);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    block_on(log.commit(Commit {
+        changes,
+        ..Commit::default()
+    }))?;
+    Ok(())
+}
+
+fn tenant_names(config: &Config) -> impl Iterator<Item = &str> {
+    let of_keys = config.keys.iter().map(|key| key.tenant.as_str());
+    let of_webhooks = config
+        .events
+        .webhooks
+        .iter()
+        .map(|webhook| webhook.tenant.as_str());
+    std::iter::once(DEFAULT_TENANT).chain(of_keys).chain(of_webhooks)
+}
+
+struct Tenants {
+    numbers: BTreeMap<String, TenantId>,
+    added: Vec<Change>,
+    now: UnixMillis,
+}
+
+impl Tenants {
+    fn of(management: &Management, now: UnixMillis) -> Self {
+        let numbers = management
+            .tenants
+            .values()
+            .map(|tenant| (tenant.name.clone(), tenant.number))
+            .collect();
+        Self {
+            numbers,
+            added: Vec::new(),
+            now,
+        }
+    }
+
+    fn number_of(&mut self, name: &str) -> TenantId {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = TenantId(self.numbers.values().map(|number| number.0).max().unwrap_or(0) + 1);
+        let tenant = Tenant {
+            number,
+            name: name.to_owned(),
+            created_at: Timestamp::from(self.now),
+        };
+        self.added.push(Change::PutTenant(tenant));
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+}
+
+/// Declared keys that are new or changed are put, those no longer declared are removed.
+fn declared_keys(
+    config: &Config,
+    secrets: &Secrets,
+    management: &Management,
+    tenants: &BTreeMap<String, TenantId>,
+    now: UnixMillis,
+) -> Vec<Change> {
+    let mut stale: BTreeMap<KeyId, &Key> = management
+        .keys
+        .values()
+        .filter(|key| key.declared)
+        .map(|key| (key.id, &**key))
+        .collect();
+    let mut changes = Vec::new();
+    for declared in &config.keys {
+        let Some(tenant) = tenants.get(&declared.tenant) else {
+            continue;
+        };
+        let hash = secrets.hash_key(&declared.token.0);
+        let known = stale
+            .values()
+            .find(|key| key.hash == hash)
+            .map(|key| (*key).clone());
+        if let Some(known) = &known {
+            stale.remove(&known.id);
+        }
+        let id = known.as_ref().map_or_else(|| new_key_id(now), |key| key.id);
+        let created_at = known
+            .as_ref()
+            .map_or_else(|| Timestamp::from(now), |key| key.created_at);
+        let key = declared_key(declared, id, *tenant, hash, created_at);
+        if known.as_ref() != Some(&key) {
+            changes.push(Change::PutKey(key));
+        }
+    }
+    // Removals go first: a key whose token moved to another name must not be taken away again.
+    let removals = stale.into_keys().map(Change::RemoveKey);
+    removals.chain(changes).collect()
+}
+
+fn declared_key(
+    declared: &KeyConfig,
+    id: KeyId,
+    tenant: TenantId,
+    hash: crate::model::KeyHash,
+    created_at: Timestamp,
+) -> Key {
+    Key {
+        id,
+        tenant,
+        name: declared.name.clone(),
+        scopes: Scopes(declared.scopes.0.clone()),
+        hash,
+        hint: String::new(),
+        declared: true,
+        created_at,
+        expires_at: declared.expires_at,
+    }
+}
+
+/// A new key's id.
+pub(crate) fn new_key_id(now: UnixMillis) -> KeyId {
+    KeyId::from_parts(now.0.unsigned_abs(), u128::from_le_bytes(clock::random()))
+}
