@@ -64,10 +64,7 @@ impl Secrets {
     pub fn load(folder: &Path) -> Result<Self, SecretsError> {
         let (text, origin) = match std::env::var(MASTER_KEY_VARIABLE) {
             Ok(text) => (Zeroizing::new(text), MASTER_KEY_VARIABLE.to_owned()),
-            Err(_) => (
-                read_or_make(&folder.join(KEY_FILE))?,
-                folder.join(KEY_FILE).display().to_string(),
-            ),
+            Err(_) => (read_or_make(&folder.join(KEY_FILE))?, folder.join(KEY_FILE).display().to_string()),
         };
         let master = from_hex(text.trim()).ok_or(SecretsError::Malformed(origin))?;
         Ok(Self::from_master(&master))
@@ -80,31 +77,18 @@ impl Secrets {
         };
         let keys = derive(b"campanile api keys v1");
         let seal = derive(b"campanile signing secrets v1");
-        Self {
-            keys: mac(&*keys),
-            seal: XChaCha20Poly1305::new((&*seal).into()),
-        }
+        Self { keys: mac(&*keys), seal: XChaCha20Poly1305::new((&*seal).into()) }
     }
 
     /// The keyed hash under which an API key is stored.
     pub fn hash_key(&self, token: &str) -> KeyHash {
-        KeyHash(
-            self.keys
-                .clone()
-                .chain_update(token.as_bytes())
-                .finalize()
-                .into_bytes()
-                .into(),
-        )
+        KeyHash(self.keys.clone().chain_update(token.as_bytes()).finalize().into_bytes().into())
     }
 
     /// Encrypts a signing secret for the record named `owner`; it opens for no other record.
     pub fn seal(&self, secret: &str, owner: &str) -> String {
         let nonce: [u8; NONCE_BYTES] = clock::random();
-        let payload = Payload {
-            msg: secret.as_bytes(),
-            aad: owner.as_bytes(),
-        };
+        let payload = Payload { msg: secret.as_bytes(), aad: owner.as_bytes() };
         let sealed = self.seal.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.expect("a short text can be encrypted");
         BASE64_STANDARD.encode([&nonce[..], &sealed].concat())
@@ -114,14 +98,8 @@ impl Secrets {
     pub fn open(&self, sealed: &str, owner: &str) -> Result<String, Unsealable> {
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| Unsealable)?;
         let (nonce, message) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(Unsealable)?;
-        let payload = Payload {
-            msg: message,
-            aad: owner.as_bytes(),
-        };
-        let secret = self
-            .seal
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| Unsealable)?;
+        let payload = Payload { msg: message, aad: owner.as_bytes() };
+        let secret = self.seal.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unsealable)?;
         String::from_utf8(secret).map_err(|_| Unsealable)
     }
 }
@@ -131,10 +109,7 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
 }
 
 fn read_or_make(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
-    let failed = |source| SecretsError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| SecretsError::File { path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
@@ -152,12 +127,8 @@ fn read_or_make(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
 fn make(path: &Path) -> io::Result<Zeroizing<String>> {
     let text = Zeroizing::new(to_hex(&clock::random::<32>()));
     let unfinished = path.with_extension("key.new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
@@ -191,11 +162,7 @@ pub fn new_api_key() -> String {
     while text.len() < 37 {
         // Values above the largest multiple of 62 would favour the first letters.
         let usable = clock::random::<64>().into_iter().filter(|byte| *byte < 248);
-        text.extend(
-            usable
-                .take(37 - text.len())
-                .map(|byte| char::from(BASE62[usize::from(byte % 62)])),
-        );
+        text.extend(usable.take(37 - text.len()).map(|byte| char::from(BASE62[usize::from(byte % 62)])));
     }
     let checksum = key_checksum(&text);
     format!("cmp_{text}{checksum}")
@@ -232,10 +199,7 @@ mod tests {
         let sealed = secrets.seal("whsec_abc", "dst_1");
         assert_eq!(secrets.open(&sealed, "dst_1").unwrap(), "whsec_abc");
         assert_eq!(secrets.open(&sealed, "dst_2"), Err(Unsealable));
-        assert_eq!(
-            Secrets::from_master(&[8; 32]).open(&sealed, "dst_1"),
-            Err(Unsealable)
-        );
+        assert_eq!(Secrets::from_master(&[8; 32]).open(&sealed, "dst_1"), Err(Unsealable));
         assert_ne!(sealed, secrets.seal("whsec_abc", "dst_1"));
         assert_eq!(secrets.open("AAAA", "dst_1"), Err(Unsealable));
     }
@@ -247,15 +211,9 @@ mod tests {
         let again = Secrets::load(folder.path()).unwrap();
         assert_eq!(first.hash_key("k"), again.hash_key("k"));
         let path = folder.path().join(KEY_FILE);
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(
-            Secrets::load(folder.path()),
-            Err(SecretsError::Permissions(_))
-        ));
+        assert!(matches!(Secrets::load(folder.path()), Err(SecretsError::Permissions(_))));
     }
 
     #[test]
@@ -263,11 +221,7 @@ mod tests {
         let key = new_api_key();
         assert_eq!(key.len(), 47);
         assert!(is_api_key(&key));
-        let mistyped = if key.ends_with('0') {
-            key.replace('0', "1")
-        } else {
-            format!("{}0", &key[..46])
-        };
+        let mistyped = if key.ends_with('0') { key.replace('0', "1") } else { format!("{}0", &key[..46]) };
         assert!(!is_api_key(&mistyped));
         assert_ne!(new_api_key(), key);
     }

@@ -21,14 +21,7 @@ impl Event {
     /// An event of a type, with empty data.
     pub fn new(event_type: impl Into<String>) -> Self {
         let data = Ok(Bytes::from_static(b"{}"));
-        Self {
-            event_type: event_type.into(),
-            id: None,
-            timestamp: None,
-            pipeline: None,
-            run_id: None,
-            data,
-        }
+        Self { event_type: event_type.into(), id: None, timestamp: None, pipeline: None, run_id: None, data }
     }
 
     /// An id of the publisher's own: publishing it again changes nothing.
@@ -62,18 +55,14 @@ impl Event {
     /// Its data: anything that serialises to a JSON object.
     #[must_use]
     pub fn data(mut self, data: &impl Serialize) -> Self {
-        self.data = serde_json::to_vec(data)
-            .map(Bytes::from)
-            .map_err(|error| error.to_string());
+        self.data = serde_json::to_vec(data).map(Bytes::from).map_err(|error| error.to_string());
         self
     }
 
     /// The checked draft.
     pub fn into_draft(self) -> Result<EventDraft, Violation> {
         let event_type = EventType::parse(&self.event_type).map_err(|why| Violation::new("/type", why))?;
-        event_type
-            .check_publishable()
-            .map_err(|why| Violation::new("/type", why))?;
+        event_type.check_publishable().map_err(|why| Violation::new("/type", why))?;
         let id = self.id.map(|id| EventId::parse(&id)).transpose();
         let data = self.data.map_err(|why| Violation::new("/data", why))?;
         if data.first() != Some(&b'{') {
@@ -97,10 +86,7 @@ fn label(pointer: &str, text: Option<String>) -> Result<Option<Box<str>>, Violat
     if text.as_ref().is_none_or(fits) {
         Ok(text.map(String::into_boxed_str))
     } else {
-        Err(Violation::new(
-            pointer,
-            "1 to 256 characters, none of them a control character",
-        ))
+        Err(Violation::new(pointer, "1 to 256 characters, none of them a control character"))
     }
 }
 
@@ -118,24 +104,16 @@ impl Broker {
             let draft = event.into_draft().map_err(PublishError::Invalid)?;
             let over = draft.data.len() > self.config().server.max_body;
             if over {
-                return Err(PublishError::Invalid(Violation::new(
-                    "/data",
-                    "larger than server.max_body",
-                )));
+                return Err(PublishError::Invalid(Violation::new("/data", "larger than server.max_body")));
             }
             drafts.push(draft);
         }
-        Ok(self
-            .commit_events(self.default_tenant(), drafts, None)
-            .await?
-            .events)
+        Ok(self.commit_events(self.default_tenant(), drafts, None).await?.events)
     }
 
     /// The tenant that is always there.
     pub fn default_tenant(&self) -> TenantId {
         let management = self.log().management();
-        management
-            .tenant_named(DEFAULT_TENANT)
-            .map_or(TenantId(1), |tenant| tenant.number)
+        management.tenant_named(DEFAULT_TENANT).map_or(TenantId(1), |tenant| tenant.number)
     }
 }

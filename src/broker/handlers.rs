@@ -41,10 +41,7 @@ fn start_thread() -> mpsc::Sender<BoxFuture<'static, ()>> {
             }
         });
     };
-    if let Err(error) = std::thread::Builder::new()
-        .name("campanile-handlers".to_owned())
-        .spawn(run)
-    {
+    if let Err(error) = std::thread::Builder::new().name("campanile-handlers".to_owned()).spawn(run) {
         tracing::error!(%error, "no thread for handlers");
     }
     sender
@@ -94,10 +91,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.storage.path = folder.path().to_owned();
-        (
-            Broker::with_log(config, Arc::new(MemoryLog::default())).unwrap(),
-            folder,
-        )
+        (Broker::with_log(config, Arc::new(MemoryLog::default())).unwrap(), folder)
     }
 
     #[tokio::test]
@@ -108,11 +102,7 @@ mod tests {
         broker.on(wanted, move |event| {
             let heard = heard.clone();
             async move {
-                assert_ne!(
-                    event.event_type().as_str(),
-                    "pipeline.failed",
-                    "a handler that panics"
-                );
+                assert_ne!(event.event_type().as_str(), "pipeline.failed", "a handler that panics");
                 heard.send(event.sequence()).unwrap();
             }
         });
@@ -128,17 +118,11 @@ mod tests {
     async fn a_subscription_goes_from_stored_to_live_events_without_a_gap() {
         let (broker, _folder) = broker();
         for _ in 0..600 {
-            broker
-                .publish(Event::new("a").data(&serde_json::json!({"n": 1})))
-                .await
-                .unwrap();
+            broker.publish(Event::new("a").data(&serde_json::json!({"n": 1}))).await.unwrap();
         }
         let mut events = broker.subscribe(EventFilter::default(), From::After(Sequence(5)));
         for expected in 6..=600 {
-            assert_eq!(
-                events.next().await.unwrap().unwrap().sequence(),
-                Sequence(expected)
-            );
+            assert_eq!(events.next().await.unwrap().unwrap().sequence(), Sequence(expected));
         }
         broker.publish(Event::new("b")).await.unwrap();
         assert_eq!(events.next().await.unwrap().unwrap().sequence(), Sequence(601));

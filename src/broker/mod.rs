@@ -35,9 +35,7 @@ struct Inner {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker")
-            .field("config", &self.0.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Broker").field("config", &self.0.config).finish_non_exhaustive()
     }
 }
 
@@ -117,16 +115,8 @@ impl Broker {
         if *self.0.draining.borrow() {
             return Err(PublishError::Draining);
         }
-        let running = key
-            .as_ref()
-            .map(|key| RunningKey::claim(&self.0, tenant, &key.name))
-            .transpose()?;
-        let commit = Commit {
-            tenant: Some(tenant),
-            events: drafts,
-            key,
-            changes: Vec::new(),
-        };
+        let running = key.as_ref().map(|key| RunningKey::claim(&self.0, tenant, &key.name)).transpose()?;
+        let commit = Commit { tenant: Some(tenant), events: drafts, key, changes: Vec::new() };
         let committed = self.0.log.commit(commit).await;
         drop(running);
         Ok(committed?)
@@ -150,20 +140,12 @@ impl<'a> RunningKey<'a> {
     fn claim(inner: &'a Inner, tenant: TenantId, name: &str) -> Result<Self, PublishError> {
         let name = (tenant, name.to_owned());
         let mut running = inner.running_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.insert(name.clone()) {
-            Ok(Self { inner, name })
-        } else {
-            Err(PublishError::KeyRunning)
-        }
+        if running.insert(name.clone()) { Ok(Self { inner, name }) } else { Err(PublishError::KeyRunning) }
     }
 }
 
 impl Drop for RunningKey<'_> {
     fn drop(&mut self) {
-        self.inner
-            .running_keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.name);
+        self.inner.running_keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }

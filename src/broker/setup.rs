@@ -26,20 +26,13 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     if changes.is_empty() {
         return Ok(());
     }
-    block_on(log.commit(Commit {
-        changes,
-        ..Commit::default()
-    }))?;
+    block_on(log.commit(Commit { changes, ..Commit::default() }))?;
     Ok(())
 }
 
 fn tenant_names(config: &Config) -> impl Iterator<Item = &str> {
     let of_keys = config.keys.iter().map(|key| key.tenant.as_str());
-    let of_webhooks = config
-        .events
-        .webhooks
-        .iter()
-        .map(|webhook| webhook.tenant.as_str());
+    let of_webhooks = config.events.webhooks.iter().map(|webhook| webhook.tenant.as_str());
     std::iter::once(DEFAULT_TENANT).chain(of_keys).chain(of_webhooks)
 }
 
@@ -51,16 +44,9 @@ struct Tenants {
 
 impl Tenants {
     fn of(management: &Management, now: UnixMillis) -> Self {
-        let numbers = management
-            .tenants
-            .values()
-            .map(|tenant| (tenant.name.clone(), tenant.number))
-            .collect();
-        Self {
-            numbers,
-            added: Vec::new(),
-            now,
-        }
+        let numbers =
+            management.tenants.values().map(|tenant| (tenant.name.clone(), tenant.number)).collect();
+        Self { numbers, added: Vec::new(), now }
     }
 
     fn number_of(&mut self, name: &str) -> TenantId {
@@ -68,11 +54,7 @@ impl Tenants {
             return *number;
         }
         let number = TenantId(self.numbers.values().map(|number| number.0).max().unwrap_or(0) + 1);
-        let tenant = Tenant {
-            number,
-            name: name.to_owned(),
-            created_at: Timestamp::from(self.now),
-        };
+        let tenant = Tenant { number, name: name.to_owned(), created_at: Timestamp::from(self.now) };
         self.added.push(Change::PutTenant(tenant));
         self.numbers.insert(name.to_owned(), number);
         number
@@ -87,29 +69,20 @@ fn declared_keys(
     tenants: &BTreeMap<String, TenantId>,
     now: UnixMillis,
 ) -> Vec<Change> {
-    let mut stale: BTreeMap<KeyId, &Key> = management
-        .keys
-        .values()
-        .filter(|key| key.declared)
-        .map(|key| (key.id, &**key))
-        .collect();
+    let mut stale: BTreeMap<KeyId, &Key> =
+        management.keys.values().filter(|key| key.declared).map(|key| (key.id, &**key)).collect();
     let mut changes = Vec::new();
     for declared in &config.keys {
         let Some(tenant) = tenants.get(&declared.tenant) else {
             continue;
         };
         let hash = secrets.hash_key(&declared.token.0);
-        let known = stale
-            .values()
-            .find(|key| key.hash == hash)
-            .map(|key| (*key).clone());
+        let known = stale.values().find(|key| key.hash == hash).map(|key| (*key).clone());
         if let Some(known) = &known {
             stale.remove(&known.id);
         }
         let id = known.as_ref().map_or_else(|| new_key_id(now), |key| key.id);
-        let created_at = known
-            .as_ref()
-            .map_or_else(|| Timestamp::from(now), |key| key.created_at);
+        let created_at = known.as_ref().map_or_else(|| Timestamp::from(now), |key| key.created_at);
         let key = declared_key(declared, id, *tenant, hash, created_at);
         if known.as_ref() != Some(&key) {
             changes.push(Change::PutKey(key));

@@ -36,19 +36,9 @@ struct State {
 
 impl Default for MemoryLog {
     fn default() -> Self {
-        let bounds = Bounds {
-            oldest: Sequence(1),
-            head: Sequence::ZERO,
-        };
-        let state = State {
-            oldest: Sequence(1),
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            bounds: watch::Sender::new(bounds),
-            version: watch::Sender::new(0),
-        }
+        let bounds = Bounds { oldest: Sequence(1), head: Sequence::ZERO };
+        let state = State { oldest: Sequence(1), ..State::default() };
+        Self { state: Mutex::new(state), bounds: watch::Sender::new(bounds), version: watch::Sender::new(0) }
     }
 }
 
@@ -74,15 +64,8 @@ impl MemoryLog {
         if let Some((name, content)) = &key
             && let Some((known, first)) = state.keys.get(name)
         {
-            let replay = Committed {
-                replayed: true,
-                ..first.clone()
-            };
-            return if known == content {
-                Ok(replay)
-            } else {
-                Err(LogError::KeyReused)
-            };
+            let replay = Committed { replayed: true, ..first.clone() };
+            return if known == content { Ok(replay) } else { Err(LogError::KeyReused) };
         }
         let committed = state.append(commit.tenant, commit.events)?;
         for change in &commit.changes {
@@ -96,40 +79,23 @@ impl MemoryLog {
         let version = state.management.version;
         drop(state);
         if let Some(head) = head {
-            self.bounds
-                .send_modify(|bounds| bounds.head = bounds.head.max(head));
+            self.bounds.send_modify(|bounds| bounds.head = bounds.head.max(head));
         }
-        self.version
-            .send_if_modified(|known| std::mem::replace(known, version) != version);
+        self.version.send_if_modified(|known| std::mem::replace(known, version) != version);
         Ok(committed)
     }
 
     fn read_now(&self, query: &Query) -> Result<Page, LogError> {
         let state = self.lock();
-        let head = state
-            .events
-            .keys()
-            .next_back()
-            .copied()
-            .unwrap_or(state.oldest.previous());
+        let head = state.events.keys().next_back().copied().unwrap_or(state.oldest.previous());
         if query.order == Order::Ascending && query.from.next() < state.oldest {
             let missed = state.oldest.0 - query.from.0 - 1;
-            return Err(LogError::Trimmed {
-                oldest: state.oldest,
-                missed,
-            });
+            return Err(LogError::Trimmed { oldest: state.oldest, missed });
         }
         let wanted = |event: &StoredEvent| event.tenant() == query.tenant && query.filter.matches(event);
         let ascending = query.order == Order::Ascending;
-        let end = if ascending {
-            query.up_to.min(head)
-        } else {
-            state.oldest
-        };
-        let mut page = Page {
-            scanned_to: end,
-            ..Page::default()
-        };
+        let end = if ascending { query.up_to.min(head) } else { state.oldest };
+        let mut page = Page { scanned_to: end, ..Page::default() };
         let mut bytes = 0;
         let in_range: Box<dyn Iterator<Item = &Arc<StoredEvent>>> = if ascending {
             Box::new(state.events.range(query.from.next()..).map(|(_, event)| event))
@@ -163,28 +129,16 @@ impl State {
     ) -> Result<Committed, LogError> {
         let tenant = tenant.unwrap_or(TenantId(0));
         let mut committed = Committed::default();
-        let mut next = self
-            .events
-            .keys()
-            .next_back()
-            .copied()
-            .unwrap_or(self.oldest.previous());
+        let mut next = self.events.keys().next_back().copied().unwrap_or(self.oldest.previous());
         let stored_at = crate::clock::now();
         for (index, draft) in drafts.into_iter().enumerate() {
             if let Some(id) = &draft.id {
                 let known = self.newest(tenant, id).or_else(|| {
-                    committed
-                        .events
-                        .iter()
-                        .find(|event: &&Arc<StoredEvent>| event.id() == id)
-                        .cloned()
+                    committed.events.iter().find(|event: &&Arc<StoredEvent>| event.id() == id).cloned()
                 });
                 if let Some(known) = known {
                     if !known.is_same_as(&draft) {
-                        return Err(LogError::IdTaken {
-                            index,
-                            id: id.clone(),
-                        });
+                        return Err(LogError::IdTaken { index, id: id.clone() });
                     }
                     committed.events.push(known);
                     committed.fresh.push(false);
@@ -192,38 +146,21 @@ impl State {
                 }
             }
             next = next.next();
-            let id = draft
-                .id
-                .clone()
-                .unwrap_or_else(|| EventId::generated(stored_at.0.unsigned_abs(), next, 0));
+            let id =
+                draft.id.clone().unwrap_or_else(|| EventId::generated(stored_at.0.unsigned_abs(), next, 0));
             let timestamp = draft.timestamp.unwrap_or_else(|| Timestamp::from(stored_at));
-            let place = EncodeAs {
-                sequence: next,
-                tenant,
-                id,
-                timestamp,
-                stored_at,
-            };
+            let place = EncodeAs { sequence: next, tenant, id, timestamp, stored_at };
             committed.events.push(Arc::new(StoredEvent::encode(draft, place)));
             committed.fresh.push(true);
         }
-        for (event, _) in committed
-            .events
-            .iter()
-            .zip(&committed.fresh)
-            .filter(|(_, fresh)| **fresh)
-        {
+        for (event, _) in committed.events.iter().zip(&committed.fresh).filter(|(_, fresh)| **fresh) {
             self.events.insert(event.sequence(), Arc::clone(event));
         }
         Ok(committed)
     }
 
     fn newest(&self, tenant: TenantId, id: &EventId) -> Option<Arc<StoredEvent>> {
-        self.events
-            .values()
-            .rev()
-            .find(|event| event.tenant() == tenant && event.id() == id)
-            .cloned()
+        self.events.values().rev().find(|event| event.tenant() == tenant && event.id() == id).cloned()
     }
 
     fn apply(&mut self, change: &Change) {
@@ -282,12 +219,7 @@ impl EventLog for MemoryLog {
         let state = self.lock();
         let complete = after.next() >= state.oldest;
         complete.then(|| {
-            state
-                .events
-                .range(after.next()..)
-                .take(limit)
-                .map(|(_, event)| Arc::clone(event))
-                .collect()
+            state.events.range(after.next()..).take(limit).map(|(_, event)| Arc::clone(event)).collect()
         })
     }
 
@@ -308,20 +240,12 @@ impl EventLog for MemoryLog {
     }
 
     fn health(&self) -> Result<(), LogError> {
-        if self.lock().closed {
-            Err(LogError::Closed)
-        } else {
-            Ok(())
-        }
+        if self.lock().closed { Err(LogError::Closed) } else { Ok(()) }
     }
 
     fn stats(&self) -> LogStats {
         let state = self.lock();
-        LogStats {
-            events: state.events.len() as u64,
-            commits: state.commits,
-            ..LogStats::default()
-        }
+        LogStats { events: state.events.len() as u64, commits: state.commits, ..LogStats::default() }
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -11,11 +11,13 @@
 
 mod memory;
 mod read;
+mod redb;
 mod tail;
 mod write;
 
 pub use memory::MemoryLog;
 pub use read::{AttemptQuery, Order, Page, Query};
+pub use redb::{OpenError, RedbLog};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
 

@@ -24,15 +24,8 @@ struct Window {
 impl Tail {
     /// An empty window on a log whose newest event is `head`, holding at most `max_bytes`.
     pub fn new(max_bytes: usize, head: Sequence) -> Self {
-        let window = Window {
-            events: VecDeque::new(),
-            bytes: 0,
-            complete_after: head,
-        };
-        Self {
-            max_bytes,
-            window: RwLock::new(window),
-        }
+        let window = Window { events: VecDeque::new(), bytes: 0, complete_after: head };
+        Self { max_bytes, window: RwLock::new(window) }
     }
 
     /// Takes in a committed batch, in order.
@@ -56,11 +49,7 @@ impl Tail {
     pub fn trim(&self, oldest: Sequence) {
         let mut guard = self.window.write().unwrap_or_else(PoisonError::into_inner);
         let window = &mut *guard;
-        while window
-            .events
-            .front()
-            .is_some_and(|event| event.sequence() < oldest)
-        {
+        while window.events.front().is_some_and(|event| event.sequence() < oldest) {
             if let Some(event) = window.events.pop_front() {
                 window.bytes -= event.memory_bytes();
             }
@@ -81,10 +70,7 @@ impl Tail {
     /// One event by its place; `None` when it is not in memory.
     pub fn get(&self, sequence: Sequence) -> Option<Arc<StoredEvent>> {
         let window = self.window.read().unwrap_or_else(PoisonError::into_inner);
-        let at = window
-            .events
-            .binary_search_by_key(&sequence, |event| event.sequence())
-            .ok()?;
+        let at = window.events.binary_search_by_key(&sequence, |event| event.sequence()).ok()?;
         window.events.get(at).cloned()
     }
 }

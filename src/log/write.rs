@@ -106,8 +106,7 @@ impl Management {
                 }
             }
             Change::PutDestination(destination) => {
-                self.destinations
-                    .insert(destination.id, Arc::new((**destination).clone()));
+                self.destinations.insert(destination.id, Arc::new((**destination).clone()));
             }
             Change::RemoveDestination(id) => {
                 self.destinations.remove(id);

@@ -74,10 +74,7 @@ pub struct ConsumerState {
 impl ConsumerState {
     /// Nothing heard yet, everything after `place` is wanted.
     pub fn starting_after(place: Sequence) -> Self {
-        Self {
-            place,
-            ..Self::default()
-        }
+        Self { place, ..Self::default() }
     }
 
     /// Takes in the outcome of an attempt and the place that follows from it. `place` never moves back.
@@ -114,12 +111,7 @@ mod tests {
         let mut state = ConsumerState::starting_after(Sequence(10));
         state.apply(Sequence(12), 1, Verdict::Delivered, Sequence(10));
         assert_eq!(state.settled, BTreeSet::from([Sequence(12)]));
-        state.apply(
-            Sequence(11),
-            1,
-            Verdict::Retry { at: UnixMillis(5) },
-            Sequence(12),
-        );
+        state.apply(Sequence(11), 1, Verdict::Retry { at: UnixMillis(5) }, Sequence(12));
         assert_eq!(state.place, Sequence(12));
         assert!(state.settled.is_empty());
         assert_eq!(state.retries.len(), 1);

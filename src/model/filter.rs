@@ -87,10 +87,7 @@ pub struct EventFilter {
 impl EventFilter {
     /// A filter by type alone.
     pub fn of_types(types: Vec<TypePattern>) -> Self {
-        Self {
-            types,
-            ..Self::default()
-        }
+        Self { types, ..Self::default() }
     }
 
     /// Whether a type is wanted.
@@ -101,14 +98,8 @@ impl EventFilter {
     /// Whether an event is wanted. The tenant is not the filter's business: every read names it.
     pub fn matches(&self, event: &StoredEvent) -> bool {
         self.matches_type(event.event_type().as_str())
-            && self
-                .pipeline
-                .as_deref()
-                .is_none_or(|wanted| event.pipeline() == Some(wanted))
-            && self
-                .run_id
-                .as_deref()
-                .is_none_or(|wanted| event.run_id() == Some(wanted))
+            && self.pipeline.as_deref().is_none_or(|wanted| event.pipeline() == Some(wanted))
+            && self.run_id.as_deref().is_none_or(|wanted| event.run_id() == Some(wanted))
             && self.since.is_none_or(|since| event.timestamp() >= since)
             && self.until.is_none_or(|until| event.timestamp() < until)
     }

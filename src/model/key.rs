@@ -59,18 +59,12 @@ impl Scope {
 
     /// Reads a scope's name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, name)| *name == text)
-            .map(|(scope, _)| *scope)
+        Self::ALL.iter().find(|(_, name)| *name == text).map(|(scope, _)| *scope)
     }
 
     /// The scope's name.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(scope, _)| *scope == self)
-            .map_or("", |(_, name)| name)
+        Self::ALL.iter().find(|(scope, _)| *scope == self).map_or("", |(_, name)| name)
     }
 }
 

@@ -52,18 +52,7 @@ mod tests {
         assert_eq!(Sequence::parse("4711"), Some(Sequence(4711)));
         assert_eq!(Sequence::parse("0"), Some(Sequence(0)));
         assert_eq!(Sequence::parse("18446744073709551615"), Some(Sequence(u64::MAX)));
-        for bad in [
-            "",
-            "-1",
-            "+1",
-            "007",
-            " 1",
-            "1 ",
-            "1e3",
-            "18446744073709551616",
-            "evt_1",
-            "１",
-        ] {
+        for bad in ["", "-1", "+1", "007", " 1", "1 ", "1e3", "18446744073709551616", "evt_1", "１"] {
             assert_eq!(Sequence::parse(bad), None, "{bad:?}");
         }
     }

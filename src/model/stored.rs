@@ -40,21 +40,8 @@ pub struct EncodeAs {
 impl StoredEvent {
     /// Gives a draft its place and encodes it.
     pub fn encode(draft: EventDraft, place: EncodeAs) -> Self {
-        let EventDraft {
-            event_type,
-            pipeline,
-            run_id,
-            data,
-            extensions,
-            ..
-        } = draft;
-        let EncodeAs {
-            sequence,
-            tenant,
-            id,
-            timestamp,
-            stored_at,
-        } = place;
+        let EventDraft { event_type, pipeline, run_id, data, extensions, .. } = draft;
+        let EncodeAs { sequence, tenant, id, timestamp, stored_at } = place;
         let mut out = Vec::with_capacity(data.len() + 320);
         out.extend_from_slice(format!("id: {sequence}\nevent: {event_type}\ndata: ").as_bytes());
         let start = out.len();
@@ -165,11 +152,7 @@ impl StoredEvent {
 
     /// About how many bytes it holds in memory.
     pub fn memory_bytes(&self) -> usize {
-        let shared = if self.frame.len() > self.envelope.len() + 1024 {
-            2
-        } else {
-            1
-        };
+        let shared = if self.frame.len() > self.envelope.len() + 1024 { 2 } else { 1 };
         size_of::<Self>() + self.frame.len() * shared + self.extensions.as_ref().map_or(0, Bytes::len) + 64
     }
 

@@ -48,8 +48,7 @@ impl Timestamp {
 /// `YYYY-MM-DDTHH:MM:SS[.f{1,9}](Z|±HH:MM)`: the calendar is checked by the parser behind it.
 fn has_rfc3339_shape(text: &[u8]) -> bool {
     let digits = |range: std::ops::Range<usize>| {
-        text.get(range)
-            .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+        text.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
     };
     let is = |at: usize, any: &[u8]| text.get(at).is_some_and(|byte| any.contains(byte));
     let head = digits(0..4) && is(4, b"-") && digits(5..7) && is(7, b"-") && digits(8..10) && is(10, b"Tt");
@@ -59,10 +58,7 @@ fn has_rfc3339_shape(text: &[u8]) -> bool {
     }
     let mut at = 19;
     if is(at, b".") {
-        let fraction = text[at + 1..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let fraction = text[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if fraction == 0 || fraction > 9 {
             return false;
         }
@@ -141,10 +137,7 @@ mod tests {
         ] {
             let parsed = Timestamp::parse(given).unwrap();
             assert_eq!(parsed.to_string(), kept);
-            assert_eq!(
-                Timestamp::from_parts(parsed.seconds(), parsed.subsec_nanos()),
-                Some(parsed)
-            );
+            assert_eq!(Timestamp::from_parts(parsed.seconds(), parsed.subsec_nanos()), Some(parsed));
         }
     }
 

@@ -17,11 +17,7 @@ pub struct Violation {
 impl Violation {
     /// A violation at `pointer` without a stable code.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: detail.into(),
-            code: None,
-        }
+        Self { pointer: pointer.into(), detail: detail.into(), code: None }
     }
 
     /// The same with a stable code.

@@ -1,0 +1,182 @@
+//! The control file: a checkpoint of everything the log keeps besides events. The journals of the segments are
+//! the truth; the checkpoint only saves replaying them from the beginning.
+
+use super::disk::{Disk, OpenError};
+use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, from_checked_json, to_checked_json};
+use crate::log::{Change, Management};
+use crate::model::{ConsumerState, DestinationId, RetryState, Sequence, UnixMillis};
+use redb::{Database, ReadableDatabase, ReadableTable};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const FILE: &str = "control.redb";
+const CACHE: usize = 2 << 20;
+
+/// Everything the log keeps besides events.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Kept {
+    pub(super) consumers: BTreeMap<DestinationId, ConsumerState>,
+}
+
+/// What changed since the last checkpoint.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    pub(super) management: bool,
+    pub(super) consumers: BTreeSet<DestinationId>,
+    pub(super) retries: BTreeSet<(DestinationId, Sequence)>,
+    pub(super) oldest: bool,
+}
+
+impl Dirty {
+    pub(super) fn is_clean(&self) -> bool {
+        !self.management && !self.oldest && self.consumers.is_empty() && self.retries.is_empty()
+    }
+}
+
+/// Place and settled events of a consumer; its retries are rows of their own.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    place: Sequence,
+    settled: BTreeSet<Sequence>,
+}
+
+/// What a checkpoint holds.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    pub(super) commit: u64,
+    pub(super) oldest: Sequence,
+    pub(super) management: Management,
+    pub(super) kept: Kept,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self { commit: 0, oldest: Sequence(1), management: Management::default(), kept: Kept::default() }
+    }
+}
+
+/// The open control file.
+#[derive(Debug)]
+pub(super) struct Control {
+    database: Database,
+    /// The commit up to which the file has everything.
+    pub(super) commit: u64,
+}
+
+impl Control {
+    pub(super) fn open(disk: &dyn Disk) -> Result<(Self, Checkpoint), OpenError> {
+        let damaged = |detail: String| OpenError::File { file: FILE.to_owned(), detail };
+        let database = disk.open(FILE, CACHE).map_err(|error| damaged(error.to_string()))?;
+        let checkpoint = read(&database).map_err(|error| damaged(error.to_string()))?;
+        let checkpoint = match checkpoint {
+            Some((header, _)) if header.format != FORMAT => {
+                let (file, found) = (FILE.to_owned(), header.format);
+                return Err(OpenError::Format { file, found, expected: FORMAT });
+            }
+            Some((_, checkpoint)) => checkpoint,
+            None => Checkpoint::default(),
+        };
+        Ok((Self { database, commit: checkpoint.commit }, checkpoint))
+    }
+
+    /// Writes what is dirty, and that everything up to `commit` is here now.
+    pub(super) fn checkpoint(
+        &mut self,
+        commit: u64,
+        oldest: Sequence,
+        dirty: &Dirty,
+        management: &Management,
+        kept: &Kept,
+    ) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_quick_repair(true);
+        {
+            let mut control = transaction.open_table(CONTROL)?;
+            let header = ControlHeader { format: FORMAT, commit, oldest: oldest.0 };
+            control.insert("header", to_checked_json("header", &header).as_slice())?;
+            if dirty.management {
+                let changes = snapshot(management);
+                control.insert("management", to_checked_json("management", &changes).as_slice())?;
+            }
+            let mut retries = transaction.open_table(RETRIES)?;
+            for id in &dirty.consumers {
+                let name = format!("place/{id}");
+                match kept.consumers.get(id) {
+                    Some(consumer) => {
+                        let place = Place { place: consumer.place, settled: consumer.settled.clone() };
+                        control.insert(name.as_str(), to_checked_json(&name, &place).as_slice())?;
+                    }
+                    None => {
+                        control.remove(name.as_str())?;
+                        retries.retain_in((id.0, 0)..=(id.0, u64::MAX), |_, _| false)?;
+                    }
+                }
+            }
+            for (id, sequence) in &dirty.retries {
+                let retry = kept.consumers.get(id).and_then(|consumer| consumer.retries.get(sequence));
+                match retry {
+                    Some(retry) => retries.insert((id.0, sequence.0), (retry.attempts, retry.due.0))?,
+                    None => retries.remove((id.0, sequence.0))?,
+                };
+            }
+        }
+        transaction.commit()?;
+        self.commit = commit;
+        Ok(())
+    }
+}
+
+/// Management as the changes that make it.
+fn snapshot(management: &Management) -> Vec<Change> {
+    let tenants = management.tenants.values().map(|tenant| Change::PutTenant((**tenant).clone()));
+    let keys = management.keys.values().map(|key| Change::PutKey((**key).clone()));
+    let destinations =
+        management.destinations.values().map(|one| Change::PutDestination(Box::new((**one).clone())));
+    tenants.chain(keys).chain(destinations).collect()
+}
+
+fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb::Error> {
+    let unreadable = || redb::Error::Corrupted("a row of the control file cannot be read".to_owned());
+    let transaction = database.begin_read()?;
+    let control = match transaction.open_table(CONTROL) {
+        Ok(control) => control,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut header = None;
+    let mut checkpoint = Checkpoint::default();
+    for row in control.iter()? {
+        let (name, value) = row?;
+        match name.value() {
+            "header" => {
+                let read: ControlHeader =
+                    from_checked_json("header", value.value()).ok_or_else(unreadable)?;
+                (checkpoint.commit, checkpoint.oldest) = (read.commit, Sequence(read.oldest));
+                header = Some(read);
+            }
+            "management" => {
+                let changes: Vec<Change> =
+                    from_checked_json("management", value.value()).ok_or_else(unreadable)?;
+                for change in &changes {
+                    checkpoint.management.apply(change);
+                }
+            }
+            name => {
+                let id = name.strip_prefix("place/").and_then(|id| DestinationId::parse(id).ok());
+                let id = id.ok_or_else(unreadable)?;
+                let place: Place = from_checked_json(name, value.value()).ok_or_else(unreadable)?;
+                let consumer =
+                    ConsumerState { place: place.place, settled: place.settled, ..Default::default() };
+                checkpoint.kept.consumers.insert(id, consumer);
+            }
+        }
+    }
+    for row in transaction.open_table(RETRIES)?.iter()? {
+        let (key, value) = row?;
+        let ((id, sequence), (attempts, due)) = (key.value(), value.value());
+        if let Some(consumer) = checkpoint.kept.consumers.get_mut(&DestinationId(id)) {
+            consumer.retries.insert(Sequence(sequence), RetryState { attempts, due: UnixMillis(due) });
+        }
+    }
+    Ok(header.map(|header| (header, checkpoint)))
+}

@@ -1,0 +1,171 @@
+//! Where the files are: a folder, or for tests anything that can hold files.
+
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TransactionError};
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A place for files. Opening a file that is not there makes it, durably (its folder is synced too).
+pub(super) trait Disk: Debug + Send + Sync + 'static {
+    fn names(&self) -> io::Result<Vec<String>>;
+    fn open(&self, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError>;
+    /// Opens a file that was closed cleanly, without writing to it.
+    fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError>;
+    fn remove(&self, name: &str) -> io::Result<()>;
+    fn size(&self, name: &str) -> u64;
+    /// Bytes free on the volume, when that can be known.
+    fn free(&self) -> Option<u64>;
+    /// Reserves (or gives back, for zero) bytes that only an emergency may use.
+    fn set_ballast(&self, bytes: u64) -> io::Result<()>;
+    /// Lets another process have it; every file is closed by now.
+    fn release(&self);
+}
+
+/// An open file of the log.
+pub(super) enum Handle {
+    Writable(Database),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Writable(_) => "Writable(..)",
+            Self::ReadOnly(_) => "ReadOnly(..)",
+        })
+    }
+}
+
+impl Handle {
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, TransactionError> {
+        match self {
+            Self::Writable(database) => database.begin_read(),
+            Self::ReadOnly(database) => database.begin_read(),
+        }
+    }
+}
+
+/// A folder of the file system, owned by this process for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Held locked until it is released.
+    lock: Mutex<Option<File>>,
+}
+
+/// Why the data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data folder {0} is in use by another process")]
+    InUse(PathBuf),
+    /// The system refuses.
+    #[error("the data folder {path} cannot be used: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{file} in the data folder is not a file of this log, or is damaged beyond repair: {detail}")]
+    File {
+        /// Which.
+        file: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A file was written by another version.
+    #[error("{file} in the data folder has format {found}, this version reads format {expected}")]
+    Format {
+        /// Which.
+        file: String,
+        /// Its format.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+}
+
+impl Folder {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Folder { path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("LOCK"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        sync_folder(path).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+impl Disk for Folder {
+    fn names(&self) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(&self.path)?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn open(&self, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError> {
+        let path = self.path.join(name);
+        let is_new = !path.exists();
+        let database = Database::builder().set_cache_size(cache_bytes).create(&path)?;
+        if is_new {
+            sync_folder(&self.path)?;
+        }
+        Ok(database)
+    }
+
+    fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError> {
+        let path = self.path.join(name);
+        Database::builder().set_cache_size(cache_bytes).open_read_only(path).map(Handle::ReadOnly)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))?;
+        sync_folder(&self.path)
+    }
+
+    fn size(&self, name: &str) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        // Allocated blocks: a redb file is sparse.
+        std::fs::metadata(self.path.join(name)).map_or(0, |metadata| metadata.blocks() * 512)
+    }
+
+    fn free(&self) -> Option<u64> {
+        rustix::fs::statvfs(&self.path).ok().map(|volume| volume.f_bavail * volume.f_frsize)
+    }
+
+    fn set_ballast(&self, bytes: u64) -> io::Result<()> {
+        let path = self.path.join("ballast");
+        if bytes == 0 {
+            return match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        if file.metadata()?.len() != bytes {
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

@@ -1,0 +1,191 @@
+//! The journal of a commit: what it changed besides events, compact for what happens often.
+
+use crate::log::Change;
+use crate::model::{DestinationId, Sequence, UnixMillis, Verdict};
+
+const VERSION: u8 = 1;
+const OUTCOME: u8 = 1;
+const MOVE_PLACE: u8 = 2;
+const MANAGEMENT: u8 = 3;
+const OLDEST: u8 = 4;
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Entry {
+    /// What is kept of [`Change::Outcome`]; the attempt itself is a row of its own.
+    Outcome {
+        destination: DestinationId,
+        sequence: Sequence,
+        attempts: u32,
+        verdict: Verdict,
+        place: Sequence,
+    },
+    /// [`Change::MovePlace`].
+    MovePlace { destination: DestinationId, place: Sequence },
+    /// Any other change.
+    Management(Box<Change>),
+    /// Retention moved the oldest kept event here.
+    Oldest(Sequence),
+}
+
+impl Entry {
+    pub(super) fn of(change: Change) -> Self {
+        match change {
+            Change::Outcome { attempt, place } => Self::Outcome {
+                destination: attempt.destination,
+                sequence: attempt.sequence,
+                attempts: attempt.attempt,
+                verdict: attempt.verdict,
+                place,
+            },
+            Change::MovePlace { destination, place } => Self::MovePlace { destination, place },
+            management => Self::Management(Box::new(management)),
+        }
+    }
+}
+
+/// Packs the entries of a commit.
+pub(super) fn encode(commit: u64, entries: &[Entry]) -> Vec<u8> {
+    let mut row = vec![VERSION, 0, 0, 0, 0];
+    for entry in entries {
+        push(&mut row, entry);
+    }
+    let checksum = checksum(commit, &row[5..]);
+    row[1..5].copy_from_slice(&checksum.to_le_bytes());
+    row
+}
+
+fn push(row: &mut Vec<u8>, entry: &Entry) {
+    match entry {
+        Entry::Outcome { destination, sequence, attempts, verdict, place } => {
+            row.push(OUTCOME);
+            row.extend_from_slice(&destination.0.to_le_bytes());
+            row.extend_from_slice(&sequence.0.to_le_bytes());
+            row.extend_from_slice(&attempts.to_le_bytes());
+            let (kind, due) = verdict_parts(*verdict);
+            row.push(kind);
+            row.extend_from_slice(&due.to_le_bytes());
+            row.extend_from_slice(&place.0.to_le_bytes());
+        }
+        Entry::MovePlace { destination, place } => {
+            row.push(MOVE_PLACE);
+            row.extend_from_slice(&destination.0.to_le_bytes());
+            row.extend_from_slice(&place.0.to_le_bytes());
+        }
+        Entry::Management(change) => {
+            let json = serde_json::to_vec(change).expect("a change is plain data");
+            row.push(MANAGEMENT);
+            row.extend_from_slice(&(json.len() as u32).to_le_bytes());
+            row.extend_from_slice(&json);
+        }
+        Entry::Oldest(oldest) => {
+            row.push(OLDEST);
+            row.extend_from_slice(&oldest.0.to_le_bytes());
+        }
+    }
+}
+
+/// Unpacks a row; `None` when it is not what was written.
+pub(super) fn decode(commit: u64, row: &[u8]) -> Option<Vec<Entry>> {
+    let (header, mut rest) = row.split_first_chunk::<5>()?;
+    if header[0] != VERSION || checksum(commit, rest).to_le_bytes() != header[1..] {
+        return None;
+    }
+    let mut entries = Vec::new();
+    while let Some((kind, after)) = rest.split_first() {
+        rest = after;
+        entries.push(pull(*kind, &mut rest)?);
+    }
+    Some(entries)
+}
+
+fn pull(kind: u8, rest: &mut &[u8]) -> Option<Entry> {
+    match kind {
+        OUTCOME => {
+            let destination = DestinationId(u128::from_le_bytes(array(rest)?));
+            let sequence = Sequence(u64::from_le_bytes(array(rest)?));
+            let attempts = u32::from_le_bytes(array(rest)?);
+            let [kind] = array(rest)?;
+            let verdict = verdict_of(kind, i64::from_le_bytes(array(rest)?))?;
+            let place = Sequence(u64::from_le_bytes(array(rest)?));
+            Some(Entry::Outcome { destination, sequence, attempts, verdict, place })
+        }
+        MOVE_PLACE => {
+            let destination = DestinationId(u128::from_le_bytes(array(rest)?));
+            Some(Entry::MovePlace { destination, place: Sequence(u64::from_le_bytes(array(rest)?)) })
+        }
+        MANAGEMENT => {
+            let len = u32::from_le_bytes(array(rest)?) as usize;
+            let (json, after) = rest.split_at_checked(len)?;
+            *rest = after;
+            serde_json::from_slice(json).ok().map(Entry::Management)
+        }
+        OLDEST => Some(Entry::Oldest(Sequence(u64::from_le_bytes(array(rest)?)))),
+        _ => None,
+    }
+}
+
+fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (array, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*array)
+}
+
+fn verdict_parts(verdict: Verdict) -> (u8, i64) {
+    match verdict {
+        Verdict::Delivered => (0, 0),
+        Verdict::Retry { at } => (1, at.0),
+        Verdict::Dead => (2, 0),
+        Verdict::Expired => (3, 0),
+        Verdict::Cancelled => (4, 0),
+    }
+}
+
+fn verdict_of(kind: u8, due: i64) -> Option<Verdict> {
+    match kind {
+        0 => Some(Verdict::Delivered),
+        1 => Some(Verdict::Retry { at: UnixMillis(due) }),
+        2 => Some(Verdict::Dead),
+        3 => Some(Verdict::Expired),
+        4 => Some(Verdict::Cancelled),
+        _ => None,
+    }
+}
+
+fn checksum(commit: u64, entries: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&commit.to_le_bytes());
+    hasher.update(entries);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_entry_reads_back() {
+        let destination = DestinationId(7);
+        let retry = Verdict::Retry { at: UnixMillis(123) };
+        let outcome = |verdict| Entry::Outcome {
+            destination,
+            sequence: Sequence(5),
+            attempts: 2,
+            verdict,
+            place: Sequence(4),
+        };
+        let entries = vec![
+            outcome(Verdict::Delivered),
+            outcome(retry),
+            outcome(Verdict::Dead),
+            outcome(Verdict::Expired),
+            outcome(Verdict::Cancelled),
+            Entry::MovePlace { destination, place: Sequence(9) },
+            Entry::Management(Box::new(Change::RemoveDestination(destination))),
+            Entry::Oldest(Sequence(3)),
+        ];
+        let row = encode(11, &entries);
+        assert_eq!(decode(11, &row), Some(entries));
+        assert_eq!(decode(12, &row), None);
+    }
+}

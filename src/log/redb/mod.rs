@@ -1,0 +1,193 @@
+//! The durable log on redb.
+//!
+//! Events are in rolled segment files; one commit is one transaction of the newest of them, and holds what it
+//! changes besides events as a journal entry. The control file is a checkpoint of those journals. So a commit
+//! is atomic with one fsync, opening after a crash repairs one bounded file, and retention is removing files.
+
+mod bloom;
+mod columns;
+mod control;
+mod disk;
+mod group;
+mod journal;
+mod open;
+mod query;
+mod readers;
+mod row;
+mod schema;
+mod segment;
+mod shared;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use disk::OpenError;
+
+use super::{
+    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, Management, Page, Query,
+};
+use crate::config::StorageConfig;
+use crate::model::{AttemptRecord, ConsumerState, DestinationId, EventId, Sequence, StoredEvent, TenantId};
+use disk::{Disk, Folder};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use group::Request;
+use readers::Readers;
+use shared::Shared;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use writer::{Limits, Order, Writer};
+
+/// The smallest segment worth a file.
+const SMALLEST_SEGMENT: u64 = 1 << 20;
+
+/// The log in a folder.
+#[derive(Debug)]
+pub struct RedbLog {
+    shared: Arc<Shared>,
+    orders: SyncSender<Order>,
+    readers: Readers,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RedbLog {
+    /// Opens the log in the config's folder, or begins one there. Blocks for as long as a crashed segment
+    /// takes to repair.
+    pub fn open(config: &StorageConfig, dedupe_window: Duration) -> Result<Arc<Self>, OpenError> {
+        let folder = Folder::open(&config.path)?;
+        Self::open_on(Arc::new(folder), config, dedupe_window)
+    }
+
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        config: &StorageConfig,
+        dedupe_window: Duration,
+    ) -> Result<Arc<Self>, OpenError> {
+        let opened = open::open(disk, config.cache_bytes, config.tail_bytes)?;
+        let limits = Limits {
+            segment_bytes: config.segment_bytes.min(config.max_bytes / 8).max(SMALLEST_SEGMENT),
+            cache_bytes: config.cache_bytes,
+            max_age: config.max_age,
+            max_bytes: config.max_bytes,
+            min_free: config.min_free,
+            dedupe_window,
+        };
+        let shared = opened.shared;
+        let mut writer = Writer::new(Arc::clone(&shared), opened.control, opened.dirty, limits);
+        for segment in opened.unsealed {
+            writer.seal_aside(segment);
+        }
+        let (orders, queue) = sync_channel(config.max_queued);
+        let ending = Arc::clone(&shared);
+        let write = move || {
+            let closing = writer.run(&queue);
+            ending.disk.release();
+            if let Some(done) = closing {
+                // Nobody may be waiting any more.
+                let _ = done.send(());
+            }
+        };
+        let spawned = std::thread::Builder::new().name("log-writer".to_owned()).spawn(write);
+        let thread = spawned.map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+        let readers = Readers::start(&shared)
+            .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+        Ok(Arc::new(Self { shared, orders, readers, writer: Mutex::new(Some(thread)) }))
+    }
+}
+
+impl EventLog for RedbLog {
+    fn commit(&self, commit: Commit) -> Later<Committed> {
+        let (reply, answer) = oneshot::channel();
+        match self.orders.try_send(Order::Commit(Request { commit, reply })) {
+            Ok(()) => answer.map(|answer| answer.unwrap_or(Err(LogError::Closed))).boxed(),
+            Err(TrySendError::Full(_)) => ready(Err(LogError::Overloaded)).boxed(),
+            Err(TrySendError::Disconnected(_)) => ready(Err(LogError::Closed)).boxed(),
+        }
+    }
+
+    fn read(&self, query: Query) -> Later<Page> {
+        match query::from_tail(&self.shared, &query) {
+            Some(page) => ready(Ok(page)).boxed(),
+            None => self.readers.run(move |shared| query::read(shared, &query)),
+        }
+    }
+
+    fn count(&self, query: Query) -> Later<u64> {
+        self.readers.run(move |shared| query::count(shared, &query))
+    }
+
+    fn find(&self, tenant: TenantId, id: EventId) -> Later<Option<Arc<StoredEvent>>> {
+        let in_memory = id.sequence_hint().and_then(|hint| self.shared.tail.get(hint));
+        match in_memory.filter(|event| event.tenant() == tenant && *event.id() == id) {
+            Some(event) => ready(Ok(Some(event))).boxed(),
+            None => self.readers.run(move |shared| query::find(shared, tenant, &id)),
+        }
+    }
+
+    fn attempts(&self, query: AttemptQuery) -> Later<Vec<AttemptRecord>> {
+        self.readers.run(move |shared| query::attempts(shared, &query))
+    }
+
+    fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {
+        self.shared.tail.after(after, limit)
+    }
+
+    fn bounds(&self) -> watch::Receiver<Bounds> {
+        self.shared.bounds.subscribe()
+    }
+
+    fn management(&self) -> Arc<Management> {
+        self.shared.management.load_full()
+    }
+
+    fn management_changed(&self) -> watch::Receiver<u64> {
+        self.shared.management_version.subscribe()
+    }
+
+    fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).consumers.get(&id).cloned()
+    }
+
+    fn health(&self) -> Result<(), LogError> {
+        self.shared.trouble().map_or(Ok(()), Err)
+    }
+
+    fn stats(&self) -> LogStats {
+        let segments = self.shared.segments.load();
+        let bounds = *self.shared.bounds.borrow();
+        LogStats {
+            events: (bounds.head.0 + 1).saturating_sub(bounds.oldest.0),
+            bytes: segments.iter().map(|segment| self.shared.disk.size(&segment.file)).sum(),
+            segments: segments.len() as u64,
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            free_bytes: self.shared.disk.free().unwrap_or(0),
+            corrupt: self.shared.corrupt.load(Ordering::Relaxed),
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let (done, closed) = oneshot::channel();
+        let orders = self.orders.clone();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else {
+            return ready(()).boxed();
+        };
+        // The queue may be full: waiting for a place in it must not block the caller's runtime.
+        let ask = move || {
+            if orders.send(Order::Close(done)).is_ok() {
+                // The thread ends right after it has answered.
+                let _ = thread.join();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("log-closer".to_owned()).spawn(ask) {
+            tracing::warn!(%error, "no thread to close the log");
+        }
+        closed.map(|_| ()).boxed()
+    }
+}

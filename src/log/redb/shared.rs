@@ -1,0 +1,113 @@
+//! What the writer, the readers and the handle of the log share.
+
+use super::control::{Dirty, Kept};
+use super::disk::Disk;
+use super::journal::Entry;
+use super::segment::Segment;
+use crate::log::{Bounds, Change, LogError, Management, Tail};
+use crate::model::{ConsumerState, Sequence};
+use arc_swap::ArcSwap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// The state of the open log. Only the writer changes it, and only with what is durable.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    /// Oldest first; the last one is written.
+    pub(super) segments: ArcSwap<Vec<Arc<Segment>>>,
+    pub(super) tail: Tail,
+    pub(super) bounds: watch::Sender<Bounds>,
+    pub(super) management: ArcSwap<Management>,
+    pub(super) management_version: watch::Sender<u64>,
+    pub(super) kept: Mutex<Kept>,
+    /// Why commits are refused at the moment.
+    pub(super) trouble: Mutex<Option<LogError>>,
+    pub(super) commits: AtomicU64,
+    pub(super) corrupt: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn trouble(&self) -> Option<LogError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<LogError>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    pub(super) fn count_corrupt(&self) {
+        self.corrupt.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn push_segment(&self, segment: Arc<Segment>) {
+        let mut segments = (**self.segments.load()).clone();
+        segments.push(segment);
+        self.segments.store(Arc::new(segments));
+    }
+
+    /// Takes durable journal entries in. Gives the new oldest kept event when retention moved it.
+    pub(super) fn apply(&self, entries: &[Entry], dirty: &mut Dirty) -> Option<Sequence> {
+        if entries.is_empty() {
+            return None;
+        }
+        let mut oldest = None;
+        let mut management = None;
+        {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            for entry in entries {
+                apply_to_kept(entry, &mut kept, dirty);
+                match entry {
+                    Entry::Management(change) => {
+                        let management = management.get_or_insert_with(|| (**self.management.load()).clone());
+                        dirty.management |= management.apply(change);
+                    }
+                    Entry::Oldest(sequence) => {
+                        oldest = Some(*sequence);
+                        dirty.oldest = true;
+                    }
+                    Entry::Outcome { .. } | Entry::MovePlace { .. } => {}
+                }
+            }
+        }
+        if let Some(management) = management {
+            let version = management.version;
+            self.management.store(Arc::new(management));
+            self.management_version.send_replace(version);
+        }
+        oldest
+    }
+}
+
+/// The fold of journal entries into what is kept of consumers: the same when they happen and on replay.
+fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
+    match entry {
+        Entry::Outcome { destination, sequence, attempts, verdict, place } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                consumer.apply(*sequence, *attempts, *verdict, *place);
+                dirty.consumers.insert(*destination);
+                dirty.retries.insert((*destination, *sequence));
+            }
+        }
+        Entry::MovePlace { destination, place } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                consumer.move_to(*place);
+                dirty.consumers.insert(*destination);
+            }
+        }
+        Entry::Management(change) => match &**change {
+            Change::PutDestination(one) => {
+                let start = ConsumerState::starting_after(one.start_after);
+                kept.consumers.entry(one.id).or_insert(start);
+                dirty.consumers.insert(one.id);
+            }
+            Change::RemoveDestination(id) => {
+                kept.consumers.remove(id);
+                dirty.consumers.insert(*id);
+            }
+            _ => {}
+        },
+        Entry::Oldest(_) => {}
+    }
+}
