@@ -18,6 +18,8 @@
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod http;
 pub mod log;
 pub mod model;
 pub mod secrets;

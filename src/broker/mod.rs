@@ -3,11 +3,16 @@
 //! The only module that knows every adapter and puts them together. It owns no policy: what is decided is
 //! decided below, what is said to a caller is said above.
 
+mod access;
+mod deliveries;
+mod destinations;
 mod embed;
 mod follow;
 mod handlers;
 mod setup;
 
+pub use deliveries::Delivery;
+pub use destinations::{Created, Lag, ManageError};
 pub use embed::Event;
 pub use follow::{Events, From};
 
@@ -31,6 +36,8 @@ struct Inner {
     draining: watch::Sender<bool>,
     running_keys: Mutex<HashSet<(TenantId, String)>>,
     handlers: Handlers,
+    /// Held while what the log keeps of destinations, keys and tenants is read and then changed.
+    managing: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -82,6 +89,7 @@ impl Broker {
             draining: watch::Sender::new(false),
             running_keys: Mutex::default(),
             handlers: Handlers::default(),
+            managing: tokio::sync::Mutex::default(),
         })))
     }
 

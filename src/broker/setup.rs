@@ -1,6 +1,7 @@
 //! What a broker makes sure of when it starts: tenants and keys that the config declares.
 
 use super::StartError;
+use super::destinations::declare_webhooks;
 use crate::clock;
 use crate::config::{Config, KeyConfig};
 use crate::log::{Change, Commit, EventLog, Management};
@@ -23,6 +24,9 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     let mut changes = tenants.added;
     let keys = declared_keys(config, secrets, &management, &tenants.numbers, now);
     changes.extend(keys);
+    let head = log.bounds().borrow().head;
+    let webhooks = declare_webhooks(config, secrets, &management, &tenants.numbers, head);
+    changes.extend(webhooks.map_err(StartError::Invalid)?);
     if changes.is_empty() {
         return Ok(());
     }

@@ -3,11 +3,13 @@
 //! Owns what an event, a filter, a destination, a key and a delivery *are*, and the rules a single value
 //! must satisfy by itself. Knows no clock, no disk, no socket and no other module of the crate.
 
+pub mod cloudevent;
 mod delivery;
 mod destination;
 mod event;
 mod filter;
 mod ids;
+pub mod json;
 mod json_text;
 mod key;
 mod sequence;

@@ -4,6 +4,10 @@
 //! `delivery`. Nothing here follows a redirect, reads a proxy from the environment or dials an address that
 //! the guard has not seen.
 
+pub mod address;
+pub mod headers;
+pub mod signature;
+
 use crate::model::UnixMillis;
 use bytes::Bytes;
 use std::time::Duration;

@@ -1,0 +1,299 @@
+//! Managing destinations: what is created, changed and removed becomes durable here, and the registry of
+//! actors follows.
+
+mod declared;
+mod draft;
+mod fields;
+
+pub(crate) use declared::declare_webhooks;
+
+use super::Broker;
+use crate::clock;
+use crate::log::{Bounds, Change, Commit, LogError, Order, Query};
+use crate::model::{
+    Destination, DestinationId, DestinationStatus, EventFilter, Ordering, RetryPolicy, SealedSecret,
+    Sequence, TenantId, Timestamp, UnixMillis, Verification, Violation,
+};
+use crate::secrets::Secrets;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use draft::{Draft, Purpose, Start};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The header of the body-only signature, unless a destination names another.
+pub(crate) const SIGNATURE_HEADER: &str = "X-Campanile-Signature";
+
+/// How far a lag is counted.
+const LAG_COUNT_LIMIT: usize = 100_000;
+
+/// Why a destination was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManageError {
+    /// There is none of that id in the tenant.
+    #[error("there is no such destination")]
+    NotFound,
+    /// There is no such key in the tenant.
+    #[error("there is no such key")]
+    NoKey,
+    /// What was asked for breaks rules.
+    #[error("the destination is invalid")]
+    Invalid(Vec<Violation>),
+    /// It is declared in the config and changed there.
+    #[error("the destination is declared in the config file: change it there")]
+    Declared,
+    /// The tenant has as many as it may have.
+    #[error("the tenant has {0} destinations, which is delivery.max_destinations")]
+    TooMany(usize),
+    /// The log refused or failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// How far a destination is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Lag {
+    /// Matching events without an outcome, counted up to 100,000, and deliveries that wait for a retry.
+    pub events: u64,
+    /// Age of the oldest of them in seconds.
+    pub seconds: u64,
+}
+
+/// A destination that was just created, with the only sight of its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The destination.
+    pub destination: Arc<Destination>,
+    /// Its secret, given or made; `None` when unsigned.
+    pub secret: Option<String>,
+}
+
+impl Broker {
+    /// A tenant's destinations in order of creation.
+    pub fn destinations(&self, tenant: TenantId) -> Vec<Arc<Destination>> {
+        let management = self.log().management();
+        management.destinations.values().filter(|one| one.tenant == tenant).cloned().collect()
+    }
+
+    /// One destination of a tenant.
+    pub fn destination(&self, tenant: TenantId, id: DestinationId) -> Result<Arc<Destination>, ManageError> {
+        let management = self.log().management();
+        let found = management.destinations.get(&id).filter(|one| one.tenant == tenant);
+        found.cloned().ok_or(ManageError::NotFound)
+    }
+
+    /// Creates a destination from a request body.
+    pub async fn create_destination(
+        &self,
+        tenant: TenantId,
+        body: Map<String, Value>,
+    ) -> Result<Created, ManageError> {
+        let config = &self.config().delivery;
+        let draft = Draft::read(body, Purpose::Create, config).map_err(ManageError::Invalid)?;
+        let _one_at_a_time = self.0.managing.lock().await;
+        if self.destinations(tenant).len() >= config.max_destinations {
+            return Err(ManageError::TooMany(config.max_destinations));
+        }
+        let bounds = *self.log().bounds().borrow();
+        let start_after = self.start_place(tenant, draft.start.unwrap_or(Start::Now), bounds).await?;
+        let now = clock::now();
+        let id = new_destination_id(now);
+        let secret = draft.secret.clone().unwrap_or_else(|| Some(new_signing_secret()));
+        let mut destination = blank(id, tenant, start_after, now, config);
+        destination.secrets = secret.iter().map(|text| sealed(self.secrets(), id, text)).collect();
+        update(&mut destination, draft);
+        let destination = self.put_destination(destination).await?;
+        Ok(Created { destination, secret })
+    }
+
+    /// Changes the members a request body gives; the next attempt uses them.
+    pub async fn change_destination(
+        &self,
+        tenant: TenantId,
+        id: DestinationId,
+        body: Map<String, Value>,
+    ) -> Result<Arc<Destination>, ManageError> {
+        let draft = Draft::read(body, Purpose::Change, &self.config().delivery);
+        let _one_at_a_time = self.0.managing.lock().await;
+        let found = self.destination(tenant, id)?;
+        let draft = draft.map_err(ManageError::Invalid)?;
+        if draft == Draft::default() {
+            return Ok(found);
+        }
+        if found.declared {
+            return Err(ManageError::Declared);
+        }
+        let mut destination = (*found).clone();
+        update(&mut destination, draft);
+        destination.updated_at = Timestamp::from(clock::now());
+        self.put_destination(destination).await
+    }
+
+    /// Removes a destination; what waits for it is no longer sent.
+    pub async fn remove_destination(&self, tenant: TenantId, id: DestinationId) -> Result<(), ManageError> {
+        let _one_at_a_time = self.0.managing.lock().await;
+        if self.destination(tenant, id)?.declared {
+            return Err(ManageError::Declared);
+        }
+        let changes = vec![Change::RemoveDestination(id)];
+        self.log().commit(Commit { changes, ..Commit::default() }).await?;
+        Ok(())
+    }
+
+    /// How far a destination is behind the head.
+    pub async fn lag(&self, destination: &Destination) -> Result<Lag, LogError> {
+        let Some(consumer) = self.log().consumer(destination.id) else { return Ok(Lag::default()) };
+        let Bounds { oldest, head } = *self.log().bounds().borrow();
+        let retrying = consumer.retries.keys().next().copied();
+        let place = consumer.place.max(oldest.previous());
+        let mut events = consumer.retries.len() as u64;
+        let mut first = retrying;
+        if place < head {
+            let mut query = Query {
+                tenant: destination.tenant,
+                filter: destination.event_filter(),
+                from: place,
+                up_to: head,
+                order: Order::Ascending,
+                limit: LAG_COUNT_LIMIT,
+                max_bytes: usize::MAX,
+            };
+            let matching = self.log().count(query.clone()).await?;
+            let waiting = matching.saturating_sub(consumer.settled.len() as u64);
+            events += waiting;
+            if first.is_none() && waiting > 0 {
+                query.limit = 1;
+                first = self.log().read(query).await?.events.first().map(|event| event.sequence());
+            }
+        }
+        let seconds = match first {
+            Some(sequence) => self.age_of(destination.tenant, sequence).await?,
+            None => 0,
+        };
+        Ok(Lag { events, seconds })
+    }
+
+    async fn age_of(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, LogError> {
+        let query = Query {
+            tenant,
+            filter: EventFilter::default(),
+            from: sequence.previous(),
+            up_to: sequence,
+            order: Order::Ascending,
+            limit: 1,
+            max_bytes: usize::MAX,
+        };
+        let page = match self.log().read(query).await {
+            Ok(page) => page,
+            Err(LogError::Trimmed { .. } | LogError::Corrupt { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        Ok(page.events.first().map_or(0, |event| clock::now().since(event.stored_at()) / 1000))
+    }
+
+    async fn start_place(
+        &self,
+        tenant: TenantId,
+        start: Start,
+        bounds: Bounds,
+    ) -> Result<Sequence, ManageError> {
+        match start {
+            Start::Now => Ok(bounds.head),
+            Start::Oldest => Ok(bounds.oldest.previous()),
+            Start::After(place) if place > bounds.head => {
+                let detail = format!("beyond the newest event, {}", bounds.head);
+                Err(ManageError::Invalid(vec![Violation::new("/start", detail)]))
+            }
+            Start::After(place) => Ok(place.max(bounds.oldest.previous())),
+            Start::Since(time) => {
+                let filter = EventFilter { since: Some(time), ..EventFilter::default() };
+                let from = bounds.oldest.previous();
+                let order = Order::Ascending;
+                let query = Query { tenant, filter, from, up_to: bounds.head, order, limit: 1, max_bytes: 1 };
+                let first = self.log().read(query).await?.events.first().map(|event| event.sequence());
+                Ok(first.map_or(bounds.head, Sequence::previous))
+            }
+        }
+    }
+
+    async fn put_destination(&self, destination: Destination) -> Result<Arc<Destination>, ManageError> {
+        let changes = vec![Change::PutDestination(Box::new(destination.clone()))];
+        self.log().commit(Commit { changes, ..Commit::default() }).await?;
+        Ok(Arc::new(destination))
+    }
+}
+
+/// A destination with every default of the config, sending nothing anywhere yet.
+fn blank(
+    id: DestinationId,
+    tenant: TenantId,
+    start_after: Sequence,
+    now: UnixMillis,
+    config: &crate::config::DeliveryConfig,
+) -> Destination {
+    let schedule_s = config.schedule.iter().map(std::time::Duration::as_secs).collect();
+    Destination {
+        id,
+        tenant,
+        url: String::new(),
+        description: String::new(),
+        events: Vec::new(),
+        format: None,
+        status: DestinationStatus::Active,
+        deactivation: None,
+        verification: Verification::None,
+        headers: std::collections::BTreeMap::new(),
+        retry: RetryPolicy { enabled: true, schedule_s },
+        timeout_ms: config.timeout.as_millis() as u64,
+        max_in_flight: config.max_in_flight,
+        rate_limit_per_s: None,
+        ordering: Ordering::None,
+        signature_header: SIGNATURE_HEADER.to_owned(),
+        secrets: Vec::new(),
+        start_after,
+        declared: false,
+        created_at: Timestamp::from(now),
+        updated_at: Timestamp::from(now),
+    }
+}
+
+/// Takes over every member the draft has.
+fn update(destination: &mut Destination, draft: Draft) {
+    fn set<T>(member: &mut T, given: Option<T>) {
+        if let Some(given) = given {
+            *member = given;
+        }
+    }
+    set(&mut destination.url, draft.url);
+    set(&mut destination.description, draft.description);
+    set(&mut destination.events, draft.events);
+    set(&mut destination.format, draft.format);
+    set(&mut destination.headers, draft.headers);
+    set(&mut destination.retry.enabled, draft.retry_enabled);
+    set(&mut destination.retry.schedule_s, draft.schedule_s);
+    set(&mut destination.timeout_ms, draft.timeout_ms);
+    set(&mut destination.max_in_flight, draft.max_in_flight);
+    set(&mut destination.rate_limit_per_s, draft.rate_limit_per_s);
+    set(&mut destination.ordering, draft.ordering);
+    set(&mut destination.signature_header, draft.signature_header);
+    set(&mut destination.verification, draft.verification);
+}
+
+fn new_destination_id(now: UnixMillis) -> DestinationId {
+    DestinationId::from_parts(now.0.unsigned_abs(), u128::from_le_bytes(clock::random()))
+}
+
+/// `whsec_` and 32 random bytes in base64 (Standard Webhooks).
+fn new_signing_secret() -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(clock::random::<32>()))
+}
+
+fn sealed(secrets: &Secrets, id: DestinationId, secret: &str) -> SealedSecret {
+    SealedSecret { sealed: secrets.seal(secret, &id.to_string()), expires_at: None }
+}
+
+/// A destination's live signing secrets in the clear, the current one first: for signing only.
+pub(crate) fn open_secrets(secrets: &Secrets, destination: &Destination) -> Vec<String> {
+    let owner = destination.id.to_string();
+    let opened = destination.secrets.iter().filter_map(|secret| secrets.open(&secret.sealed, &owner).ok());
+    opened.collect()
+}

@@ -1,0 +1,90 @@
+//! `/destinations`, and the deliveries of an event.
+
+use super::App;
+use super::auth::Caller;
+use super::body;
+use super::destination_json as json_of;
+use super::params::Params;
+use super::problem::Problem;
+use crate::model::{Destination, DestinationId, Scope};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+/// `GET /destinations`.
+pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsRead)?;
+    let params = Params::read(request.query_string(), &["limit", "cursor"])?;
+    let limit = params.whole("limit", 1..=1000)?.unwrap_or(100) as usize;
+    let cursor = params.text("cursor").unwrap_or_default().to_owned();
+    let all = app.broker.destinations(caller.tenant());
+    let mut rows = Vec::new();
+    for one in all.iter().filter(|one| one.id.to_string() > cursor).take(limit + 1) {
+        rows.push((one.id.to_string(), shown(&app, one).await?));
+    }
+    super::keys::page(&params, rows.into_iter())
+}
+
+/// `POST /destinations`: the only answer with the secret.
+pub(crate) async fn create(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    let body = body::object(&request, &app, payload).await?;
+    let created = app.broker.create_destination(caller.tenant(), body).await?;
+    let mut answer = shown(&app, &created.destination).await?;
+    answer["secret"] = json!(created.secret);
+    let location = format!("/api/v1/destinations/{}", created.destination.id);
+    let mut response = HttpResponse::Created();
+    Ok(response
+        .insert_header(("location", location))
+        .insert_header(("cache-control", "no-store"))
+        .json(answer))
+}
+
+/// `GET /destinations/{id}`.
+pub(crate) async fn show(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsRead)?;
+    let destination = app.broker.destination(caller.tenant(), id_of(&request)?)?;
+    Ok(HttpResponse::Ok().json(shown(&app, &destination).await?))
+}
+
+/// `PATCH /destinations/{id}`.
+pub(crate) async fn change(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    let id = id_of(&request)?;
+    let body = body::object(&request, &app, payload).await?;
+    let destination = app.broker.change_destination(caller.tenant(), id, body).await?;
+    Ok(HttpResponse::Ok().json(shown(&app, &destination).await?))
+}
+
+/// `DELETE /destinations/{id}`.
+pub(crate) async fn remove(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    app.broker.remove_destination(caller.tenant(), id_of(&request)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /events/{id}/deliveries`.
+pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsRead)?;
+    let params = Params::read(request.query_string(), &["limit", "cursor"])?;
+    let event = super::poll::find(&app, caller.tenant(), request.match_info().query("id")).await?;
+    let deliveries = app.broker.deliveries_of(caller.tenant(), &event).await?;
+    let rows = deliveries.iter().map(|one| (one.id(), json_of::delivery(one)));
+    super::keys::page(&params, rows)
+}
+
+async fn shown(app: &App, destination: &Destination) -> Result<Value, Problem> {
+    Ok(json_of::destination(destination, app.broker.lag(destination).await?))
+}
+
+fn id_of(request: &HttpRequest) -> Result<DestinationId, Problem> {
+    let missing = |_| Problem::not_found("there is no such destination");
+    DestinationId::parse(request.match_info().query("id")).map_err(missing)
+}

@@ -1,0 +1,118 @@
+//! The headers of a delivery: ours, and which ones a user may add.
+
+use crate::model::{DestinationId, Sequence};
+use std::collections::BTreeMap;
+
+/// The most headers a user may add, and the longest value.
+const MOST_HEADERS: usize = 64;
+const LONGEST_VALUE: usize = 8192;
+const LONGEST_NAME: usize = 128;
+
+/// Names that belong to the connection, to the request or to us.
+const RESERVED: &[&str] = &[
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "trailers",
+    "upgrade",
+    "expect",
+    "user-agent",
+    "date",
+    "accept-encoding",
+    "http2-settings",
+];
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-campanile-", "proxy-", ":"];
+
+/// What is sent as `User-Agent`.
+pub const USER_AGENT: &str = concat!("Campanile/", env!("CARGO_PKG_VERSION"));
+
+/// The id of the delivery of an event to a destination, the same for every attempt.
+pub fn delivery_id(destination: DestinationId, sequence: Sequence) -> String {
+    let id = destination.to_string();
+    format!("dlv_{}_{sequence}", id.trim_start_matches("dst_"))
+}
+
+/// What is wrong with headers that a user wants to add, by name.
+pub fn check_custom(headers: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut wrong = Vec::new();
+    if headers.len() > MOST_HEADERS {
+        wrong.push((String::new(), format!("at most {MOST_HEADERS} headers")));
+        return wrong;
+    }
+    let mut seen = std::collections::HashSet::new();
+    for (name, value) in headers {
+        if let Err(detail) = check_name(name) {
+            wrong.push((name.clone(), detail));
+        } else if !seen.insert(name.to_ascii_lowercase()) {
+            wrong.push((name.clone(), "this header stands twice".to_owned()));
+        } else if value.len() > LONGEST_VALUE || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            wrong.push((name.clone(), format!("at most {LONGEST_VALUE} visible ASCII characters")));
+        }
+    }
+    wrong
+}
+
+/// Whether a name can be that of the body-only signature.
+pub fn check_signature_header(name: &str) -> Result<(), String> {
+    if name.eq_ignore_ascii_case("x-campanile-signature") { Ok(()) } else { check_name(name) }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.contains(&&*lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+        return Err("this header is set by the broker or by the connection".to_owned());
+    }
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_token) {
+        return Err("this is no header name".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(name: &str, value: &str) -> usize {
+        check_custom(&BTreeMap::from([(name.to_owned(), value.to_owned())])).len()
+    }
+
+    #[test]
+    fn reserved_malformed_and_repeated_headers_are_refused() {
+        for name in [
+            "Host",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Connection",
+            "Keep-Alive",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Expect",
+            "Proxy-Authorization",
+            "webhook-id",
+            "X-Campanile-Event",
+            "Content-Type",
+            ":path",
+            "",
+            "a b",
+            "x\r\ny",
+        ] {
+            assert_eq!(wrong(name, "v"), 1, "{name:?}");
+        }
+        for value in ["a\rb", "a\nb", "a\0b", "a\x7fb", &"x".repeat(9000)] {
+            assert_eq!(wrong("X-Team", value), 1);
+        }
+        assert_eq!(wrong("X-Team", "data"), 0);
+        let twice = BTreeMap::from([("X-A".to_owned(), "1".to_owned()), ("x-a".to_owned(), "2".to_owned())]);
+        assert_eq!(check_custom(&twice).len(), 1);
+        assert!(check_signature_header("X-Hub-Signature-256").is_ok());
+        assert!(check_signature_header("webhook-signature").is_err());
+    }
+}
