@@ -2,6 +2,12 @@
 //!
 //! Nothing in the program is bounded by a number that has no name here.
 
+mod load;
+mod source;
+mod values;
+
+pub use source::ConfigError;
+
 use crate::model::{Scopes, Timestamp, TypePattern};
 use ipnet::IpNet;
 use std::fmt;
