@@ -7,4 +7,6 @@
 //!
 //! Imports the model only.
 
+pub mod backoff;
+pub mod destination;
 pub mod stream;
