@@ -15,6 +15,7 @@
 //! - `config`, `clock`: settings, time and dice
 //! - `model`: the words
 
+pub mod actors;
 pub mod broker;
 pub mod clock;
 pub mod config;

@@ -16,8 +16,9 @@ pub use destinations::{Created, Lag, ManageError};
 pub use embed::Event;
 pub use follow::{Events, From};
 
+use crate::actors::{Actors, ActorsError, OpenSecrets};
 use crate::config::Config;
-use crate::log::{Commit, CommitKey, Committed, EventLog, LogError};
+use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
 use crate::model::{EventDraft, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
 use handlers::Handlers;
@@ -38,6 +39,7 @@ struct Inner {
     handlers: Handlers,
     /// Held while what the log keeps of destinations, keys and tenants is read and then changed.
     managing: tokio::sync::Mutex<()>,
+    actors: Actors,
 }
 
 impl std::fmt::Debug for Broker {
@@ -52,6 +54,12 @@ pub enum StartError {
     /// The master key is not usable.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The log did not open.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The actors did not start.
+    #[error(transparent)]
+    Actors(#[from] ActorsError),
     /// The log could not take what the config declares.
     #[error("what the config declares could not be stored: {0}")]
     Declare(#[from] LogError),
@@ -78,10 +86,19 @@ pub enum PublishError {
 }
 
 impl Broker {
+    /// Opens the log in the config's folder and starts a broker on it. Blocks until it is open.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        let log = RedbLog::open(&config.storage, config.events.dedupe_window)?;
+        Self::with_log(config, log)
+    }
+
     /// Starts a broker on a log that is already open.
     pub fn with_log(config: Config, log: Arc<dyn EventLog>) -> Result<Self, StartError> {
         let secrets = Secrets::load(&config.storage.path)?;
         setup::declare(&config, &secrets, &*log)?;
+        let opener = secrets.clone();
+        let open_secrets: OpenSecrets = Arc::new(move |one| destinations::open_secrets(&opener, one));
+        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets)?;
         Ok(Self(Arc::new(Inner {
             config,
             log,
@@ -90,6 +107,7 @@ impl Broker {
             running_keys: Mutex::default(),
             handlers: Handlers::default(),
             managing: tokio::sync::Mutex::default(),
+            actors,
         })))
     }
 
@@ -130,10 +148,16 @@ impl Broker {
         Ok(committed?)
     }
 
+    /// Takes no more events; whoever holds something open ends it.
+    pub fn begin_drain(&self) {
+        self.0.draining.send_replace(true);
+    }
+
     /// Stops taking events, lets what is under way end, and closes the log.
     pub async fn shutdown(&self) {
-        self.0.draining.send_replace(true);
+        self.begin_drain();
         self.0.handlers.stop();
+        self.0.actors.stop(self.0.config.server.drain).await;
         self.0.log.close().await;
     }
 }

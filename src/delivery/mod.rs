@@ -9,4 +9,5 @@
 
 pub mod backoff;
 pub mod destination;
+pub mod router;
 pub mod stream;

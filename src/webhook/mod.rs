@@ -5,7 +5,10 @@
 //! the guard has not seen.
 
 pub mod address;
+pub mod client;
+pub mod delivery;
 pub mod headers;
+pub mod retry_after;
 pub mod signature;
 
 use crate::model::UnixMillis;

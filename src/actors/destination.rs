@@ -1,0 +1,345 @@
+//! Runs one destination: feeds its machine and performs what it orders. Started by the registry, which it tells
+//! when it ends.
+
+use super::messages::{ChildStopped, ClockReached, Drain, HeadMoved, Reconfigured, StopNow};
+use super::shard::Surroundings;
+use crate::clock;
+use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
+use crate::log::{Change, Commit, EventLog, LogError, Order, Page, Query};
+use crate::model::{
+    AttemptRecord, ConsumerState, Destination, EventFilter, Ordering, RetryPolicy, Sequence, StoredEvent,
+    UnixMillis, Verdict,
+};
+use crate::webhook::client::WebhookClient;
+use crate::webhook::delivery::Recipient;
+use crate::webhook::{Answer, SendError, retry_after};
+use actix::prelude::*;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A page read ahead holds about this many bytes at most.
+const PAGE_BYTES: usize = 1 << 20;
+
+pub(super) struct DestinationActor {
+    around: Surroundings,
+    destination: Arc<Destination>,
+    recipient: Recipient,
+    generation: u64,
+    registry: actix::Recipient<ChildStopped>,
+    client: WebhookClient,
+    machine: DestinationMachine,
+    /// Events that wait to be sent or are under way.
+    events: HashMap<Sequence, Arc<StoredEvent>>,
+    /// Attempts that were answered and are not recorded.
+    answers: HashMap<Sequence, Answer>,
+    wake: Option<(UnixMillis, SpawnHandle)>,
+    actions: Vec<Action>,
+    draining: bool,
+}
+
+impl DestinationActor {
+    pub(super) fn new(
+        around: Surroundings,
+        destination: Arc<Destination>,
+        generation: u64,
+        registry: actix::Recipient<ChildStopped>,
+    ) -> Self {
+        let kept = around.log.consumer(destination.id);
+        let kept = kept.unwrap_or_else(|| ConsumerState::starting_after(destination.start_after));
+        let head = around.log.bounds().borrow().head;
+        let settings = settings_of(&destination, around.config.max_retrying);
+        Self {
+            client: around.client(),
+            recipient: Recipient::new(&destination, &(around.open_secrets)(&destination)),
+            machine: DestinationMachine::new(settings, kept, head),
+            around,
+            destination,
+            generation,
+            registry,
+            events: HashMap::new(),
+            answers: HashMap::new(),
+            wake: None,
+            actions: Vec::new(),
+            draining: false,
+        }
+    }
+
+    /// Feeds the machine one input, then performs everything it asks for.
+    fn step(&mut self, input: Input, context: &mut Context<Self>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.machine.handle(input, clock::now(), &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action, context);
+        }
+        self.actions = actions;
+        if self.draining && self.machine.in_flight() == 0 {
+            context.stop();
+        }
+    }
+
+    fn perform(&mut self, action: Action, context: &mut Context<Self>) {
+        match action {
+            Action::Read { after, limit } => self.read(after, limit, context),
+            Action::Send { sequence, attempt } => self.send(sequence, attempt, context),
+            Action::Record { sequence, attempt, verdict, place } => {
+                self.record(sequence, attempt, verdict, place, context);
+            }
+            Action::MovePlace(place) => {
+                let destination = self.destination.id;
+                let changes = vec![Change::MovePlace { destination, place }];
+                let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
+                // Lost, it is only told again later.
+                context.spawn(async move { drop(commit.await) }.into_actor(self));
+            }
+            Action::WakeAt(at) => self.wake_at(at, context),
+            Action::Deactivate => {
+                tracing::warn!(destination = %self.destination.id, "the endpoint answered 410: it is gone");
+            }
+        }
+    }
+
+    fn read(&mut self, after: Sequence, limit: usize, context: &mut Context<Self>) {
+        let query = self.query(self.destination.event_filter(), after, limit);
+        let read = self.around.log.read(query).into_actor(self);
+        context.spawn(read.map(|page, actor, context| {
+            let input = actor.page_input(page);
+            actor.step(input, context);
+        }));
+    }
+
+    fn query(&self, filter: EventFilter, from: Sequence, limit: usize) -> Query {
+        let up_to = self.around.log.bounds().borrow().head;
+        let (tenant, order) = (self.destination.tenant, Order::Ascending);
+        Query { tenant, filter, from, up_to, order, limit, max_bytes: PAGE_BYTES }
+    }
+
+    fn page_input(&mut self, page: Result<Page, LogError>) -> Input {
+        match page {
+            Ok(page) => {
+                let ordering = self.destination.ordering;
+                let events =
+                    page.events.iter().map(|event| (event.sequence(), key_of(event, ordering))).collect();
+                self.events.extend(page.events.into_iter().map(|event| (event.sequence(), event)));
+                Input::PageRead { events, scanned_to: page.scanned_to }
+            }
+            Err(LogError::Trimmed { oldest, .. }) => Input::Trimmed(oldest),
+            // The event that cannot be read is offered all the same: its attempt ends as unreadable.
+            Err(LogError::Corrupt { sequence }) => {
+                Input::PageRead { events: vec![(sequence, 0)], scanned_to: sequence }
+            }
+            Err(error) => {
+                tracing::warn!(destination = %self.destination.id, %error, "events could not be read");
+                Input::ReadFailed
+            }
+        }
+    }
+
+    fn send(&mut self, sequence: Sequence, attempt: u32, context: &mut Context<Self>) {
+        let known = self.events.get(&sequence).cloned();
+        let query = self.query(EventFilter::default(), sequence.previous(), 1);
+        let (log, client, recipient) =
+            (Arc::clone(&self.around.log), self.client.clone(), self.recipient.clone());
+        let query = Query { up_to: sequence, ..query };
+        let attempt_made = async move {
+            let event = match known {
+                Some(event) => event,
+                None => fetch(&*log, query).await?,
+            };
+            Ok(client.send(recipient.request(&event, attempt, clock::now())).await)
+        };
+        context.spawn(attempt_made.into_actor(self).map(move |answer, actor, context| {
+            actor.answered(sequence, answer, context);
+        }));
+    }
+
+    fn answered(&mut self, sequence: Sequence, answer: Result<Answer, Outcome>, context: &mut Context<Self>) {
+        let outcome = match &answer {
+            Ok(answer) => outcome_of(answer),
+            Err(outcome) => *outcome,
+        };
+        let answer = answer.unwrap_or_else(|outcome| Answer {
+            at: clock::now(),
+            latency_ms: 0,
+            result: Err(SendError::BadResponse(match outcome {
+                Outcome::Trimmed => "the event went by retention".to_owned(),
+                _ => "the stored event cannot be read".to_owned(),
+            })),
+        });
+        self.answers.insert(sequence, answer);
+        self.step(Input::Answered { sequence, outcome, jitter: clock::random_unit() }, context);
+    }
+
+    fn record(
+        &mut self,
+        sequence: Sequence,
+        attempt: u32,
+        verdict: Verdict,
+        place: Sequence,
+        context: &mut Context<Self>,
+    ) {
+        let Some(answer) = self.answers.remove(&sequence) else { return };
+        let attempt = Box::new(attempt_record(self.destination.id, sequence, attempt, verdict, answer));
+        let changes = vec![Change::Outcome { attempt, place }];
+        let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
+        context.spawn(commit.into_actor(self).map(move |recorded, actor, context| match recorded {
+            Ok(_) => {
+                actor.events.remove(&sequence);
+                actor.step(Input::Recorded(sequence), context);
+            }
+            // Whether it is there nobody knows: a new actor asks the log.
+            Err(error) => {
+                tracing::warn!(destination = %actor.destination.id, %error, "an outcome could not be recorded");
+                context.stop();
+            }
+        }));
+    }
+
+    fn wake_at(&mut self, at: UnixMillis, context: &mut Context<Self>) {
+        if let Some((known, handle)) = self.wake.take() {
+            if known <= at && known > clock::now() {
+                self.wake = Some((known, handle));
+                return;
+            }
+            context.cancel_future(handle);
+        }
+        let wait = Duration::from_millis(at.since(clock::now()).max(1));
+        self.wake = Some((at, context.notify_later(ClockReached, wait)));
+    }
+}
+
+async fn fetch(log: &dyn EventLog, query: Query) -> Result<Arc<StoredEvent>, Outcome> {
+    match log.read(query).await {
+        Ok(page) => page.events.into_iter().next().ok_or(Outcome::Trimmed),
+        Err(LogError::Trimmed { .. }) => Err(Outcome::Trimmed),
+        Err(LogError::Corrupt { .. }) => Err(Outcome::Unreadable),
+        Err(_) => Err(Outcome::Failure { retry_after_ms: None }),
+    }
+}
+
+fn outcome_of(answer: &Answer) -> Outcome {
+    match &answer.result {
+        Ok(response) => match response.status {
+            200..=299 => Outcome::Success,
+            410 => Outcome::Gone,
+            429 | 503 => {
+                Outcome::Failure { retry_after_ms: retry_after::millis(&response.headers, clock::now()) }
+            }
+            _ => Outcome::Failure { retry_after_ms: None },
+        },
+        Err(_) => Outcome::Failure { retry_after_ms: None },
+    }
+}
+
+fn attempt_record(
+    destination: crate::model::DestinationId,
+    sequence: Sequence,
+    attempt: u32,
+    verdict: Verdict,
+    answer: Answer,
+) -> AttemptRecord {
+    let (status, error, response_headers, response_body) = match answer.result {
+        Ok(response) => {
+            let error = match response.status {
+                200..=299 => None,
+                300..=399 => Some("redirects are not followed".to_owned()),
+                status => Some(format!("the endpoint answered {status}")),
+            };
+            let body = String::from_utf8_lossy(&response.body).into_owned();
+            (Some(response.status), error, response.headers, body)
+        }
+        Err(error) => (None, Some(error.to_string()), Vec::new(), String::new()),
+    };
+    let (at, latency_ms) = (answer.at, answer.latency_ms);
+    AttemptRecord {
+        destination,
+        sequence,
+        attempt,
+        at,
+        latency_ms,
+        status,
+        error,
+        verdict,
+        response_headers,
+        response_body,
+    }
+}
+
+fn settings_of(destination: &Destination, max_retrying: usize) -> Settings {
+    let RetryPolicy { enabled, schedule_s } = &destination.retry;
+    Settings {
+        max_in_flight: destination.max_in_flight as usize,
+        max_retrying,
+        schedule_ms: if *enabled { schedule_s.iter().map(|wait| wait * 1000).collect() } else { Vec::new() },
+        rate_limit_per_s: destination.rate_limit_per_s,
+        ordering: destination.ordering,
+    }
+}
+
+/// Events of the same key are delivered in order.
+fn key_of(event: &StoredEvent, ordering: Ordering) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match ordering {
+        Ordering::None | Ordering::Strict => return 0,
+        Ordering::Pipeline => event.pipeline().hash(&mut hasher),
+        Ordering::RunId => event.run_id().hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+impl Actor for DestinationActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.step(Input::ClockReached, context);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        // This also runs while a panic unwinds: it only tells, and must not fail.
+        let _ = self.registry.try_send(ChildStopped { id: self.destination.id, generation: self.generation });
+    }
+}
+
+impl Handler<HeadMoved> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, moved: HeadMoved, context: &mut Context<Self>) {
+        if !self.draining {
+            self.step(Input::HeadMoved(moved.0), context);
+        }
+    }
+}
+
+impl Handler<ClockReached> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, _: ClockReached, context: &mut Context<Self>) {
+        self.wake = None;
+        self.step(Input::ClockReached, context);
+    }
+}
+
+impl Handler<Reconfigured> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
+        self.destination = changed.0;
+        self.recipient = Recipient::new(&self.destination, &(self.around.open_secrets)(&self.destination));
+        let settings = settings_of(&self.destination, self.around.config.max_retrying);
+        self.step(Input::Reconfigured(settings), context);
+    }
+}
+
+impl Handler<Drain> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, _: Drain, context: &mut Context<Self>) {
+        self.draining = true;
+        let window = Settings { max_in_flight: 0, ..settings_of(&self.destination, 0) };
+        self.step(Input::Reconfigured(window), context);
+    }
+}
+
+impl Handler<StopNow> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, _: StopNow, context: &mut Context<Self>) {
+        context.stop();
+    }
+}

@@ -1,0 +1,53 @@
+//! The messages that cross between actors: small, and harmless when they come twice.
+
+use crate::model::{Destination, DestinationId, Sequence};
+use actix::Message;
+use std::sync::Arc;
+
+/// The log has matching events up to here.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct HeadMoved(pub(super) Sequence);
+
+/// The log committed something.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Committed;
+
+/// Destinations changed.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct ManagementChanged;
+
+/// This is what the destination is now.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct Reconfigured(pub(super) Arc<Destination>);
+
+/// Time passed.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct ClockReached;
+
+/// An actor ended; a later generation may already run.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct ChildStopped {
+    pub(super) id: DestinationId,
+    pub(super) generation: u64,
+}
+
+/// Make no new attempts; end when nothing is under way.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain;
+
+/// End now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct StopNow;
+
+/// How many destinations still have something under way.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "usize")]
+pub(super) struct StillRunning;

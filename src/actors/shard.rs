@@ -1,0 +1,35 @@
+//! What the actors of one thread share: the log, how to open secrets, and the thread's webhook client.
+
+use crate::config::DeliveryConfig;
+use crate::log::EventLog;
+use crate::model::Destination;
+use crate::webhook::address::Policy;
+use crate::webhook::client::WebhookClient;
+use rustls::ClientConfig;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Gives a destination's live signing secrets in the clear, the current one first.
+pub type OpenSecrets = Arc<dyn Fn(&Destination) -> Vec<String> + Send + Sync>;
+
+/// What every actor needs, on any thread.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) config: DeliveryConfig,
+    pub(super) open_secrets: OpenSecrets,
+    pub(super) tls: Arc<ClientConfig>,
+}
+
+thread_local! {
+    /// A client is not `Send`: each thread makes its own when its first destination starts.
+    static CLIENT: OnceCell<WebhookClient> = const { OnceCell::new() };
+}
+
+impl Surroundings {
+    /// The client of this thread.
+    pub(super) fn client(&self) -> WebhookClient {
+        let make = || WebhookClient::new(Policy::of(&self.config), Arc::clone(&self.tls));
+        CLIENT.with(|client| client.get_or_init(make).clone())
+    }
+}

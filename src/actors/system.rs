@@ -1,0 +1,134 @@
+//! The threads that actors live on, and the handle that every other thread has on them.
+
+use super::messages::{Committed, Drain, ManagementChanged, StillRunning};
+use super::registry::RegistryActor;
+use super::shard::{OpenSecrets, Surroundings};
+use crate::config::DeliveryConfig;
+use crate::log::EventLog;
+use crate::webhook::client::{TlsError, tls_config};
+use actix::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Shards when the config leaves it open: one a core, at most this many.
+const SHARDS_MAX: usize = 4;
+
+/// How often a drain looks whether it is done.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+/// The running actors.
+#[derive(Clone)]
+pub struct Actors(Arc<Inner>);
+
+struct Inner {
+    registry: Addr<RegistryActor>,
+    system: System,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Actors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Actors(..)")
+    }
+}
+
+/// Why the actors did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ActorsError {
+    /// TLS settings could not be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system gives no thread.
+    #[error("the actors' thread could not be started: {0}")]
+    Thread(String),
+}
+
+impl Actors {
+    /// Starts them on threads of their own; callable from any runtime or none.
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        config: &DeliveryConfig,
+        open_secrets: OpenSecrets,
+    ) -> Result<Self, ActorsError> {
+        let tls = tls_config(config.ca_file.as_deref())?;
+        let around = Surroundings { log, config: config.clone(), open_secrets, tls };
+        let shards = match config.shards {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(SHARDS_MAX),
+            shards => shards,
+        };
+        let (ready, started) = std::sync::mpsc::channel();
+        let run = move || {
+            let runner = System::new();
+            let registry = runner.block_on(async move {
+                let shards = (0..shards).map(|_| Arbiter::new().handle()).collect();
+                let log = Arc::clone(&around.log);
+                let registry = RegistryActor::new(around, shards).start();
+                follow(&log, &registry);
+                registry
+            });
+            let system = System::current();
+            if ready.send((registry, system)).is_ok()
+                && let Err(error) = runner.run()
+            {
+                tracing::error!(%error, "the actors' system failed");
+            }
+        };
+        let thread = std::thread::Builder::new().name("campanile-actors".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| ActorsError::Thread(error.to_string()))?;
+        let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
+        let (registry, system) = started;
+        Ok(Self(Arc::new(Inner { registry, system, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Makes no new attempts, waits at most `patience` for what is under way, and ends the threads.
+    pub async fn stop(&self, patience: Duration) {
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        let (done, drained) = oneshot::channel();
+        let registry = self.0.registry.clone();
+        let (system, arbiter) = (self.0.system.clone(), self.0.system.arbiter().clone());
+        // Timers need the actors' runtime: the caller's may be another, or none.
+        arbiter.spawn(async move {
+            registry.do_send(Drain);
+            let waiting = async {
+                while registry.send(StillRunning).await.is_ok_and(|running| running > 0) {
+                    tokio::time::sleep(DRAIN_POLL).await;
+                }
+            };
+            // Past its patience: what is under way is delivered again after the next start.
+            drop(tokio::time::timeout(patience, waiting).await);
+            let _ = done.send(());
+        });
+        drop(drained.await);
+        system.stop();
+        if let Err(error) =
+            std::thread::Builder::new().name("actors-closer".to_owned()).spawn(move || thread.join())
+        {
+            tracing::warn!(%error, "no thread to wait for the actors");
+        }
+    }
+}
+
+/// Passes on what the log tells: at most one message of a kind waits at a time.
+fn follow(log: &Arc<dyn EventLog>, registry: &Addr<RegistryActor>) {
+    let (mut bounds, mut management) = (log.bounds(), log.management_changed());
+    let to = registry.clone();
+    actix_rt::spawn(async move {
+        while bounds.changed().await.is_ok() {
+            // Waiting for the answer is what bounds it: commits meanwhile become one message.
+            if to.send(Committed).await.is_err() {
+                return;
+            }
+        }
+    });
+    let to = registry.clone();
+    actix_rt::spawn(async move {
+        while management.changed().await.is_ok() {
+            if to.send(ManagementChanged).await.is_err() {
+                return;
+            }
+        }
+    });
+}

@@ -1,0 +1,39 @@
+//! `Retry-After` (RFC 9110 section 10.2.3): seconds or an HTTP date.
+
+use crate::model::UnixMillis;
+
+/// The wait in milliseconds that an answer asks for; `None` when it asks for none that makes sense.
+pub fn millis(headers: &[(String, String)], now: UnixMillis) -> Option<u64> {
+    let mut given = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let (Some((_, value)), None) = (given.next(), given.next()) else { return None };
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is simply long; the caller has a cap.
+        return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(UnixMillis(date.as_millisecond()).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Option<u64> {
+        millis(&[("Retry-After".to_owned(), value.to_owned())], UnixMillis(1_771_135_204_000))
+    }
+
+    #[test]
+    fn seconds_dates_and_nonsense() {
+        assert_eq!(of("0"), Some(0));
+        assert_eq!(of("4"), Some(4000));
+        assert_eq!(of("99999999999999999999"), Some(u64::MAX));
+        assert_eq!(of("Sun, 15 Feb 2026 06:00:14 GMT"), Some(10_000));
+        assert_eq!(of("Sun, 15 Feb 2015 06:00:14 GMT"), Some(0));
+        for nonsense in ["-1", "abc", "1e300", "inf", "NaN", "", "1.5"] {
+            assert_eq!(of(nonsense), None, "{nonsense}");
+        }
+        let twice = [("retry-after".to_owned(), "1".to_owned()), ("Retry-After".to_owned(), "2".to_owned())];
+        assert_eq!(millis(&twice, UnixMillis(0)), None);
+    }
+}
