@@ -17,6 +17,8 @@
 
 pub mod actors;
 pub mod broker;
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod delivery;
@@ -24,6 +26,7 @@ pub mod http;
 pub mod log;
 pub mod model;
 pub mod secrets;
+pub mod telemetry;
 pub mod webhook;
 
 pub use broker::Broker;

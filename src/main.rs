@@ -1,3 +1,7 @@
-//! The `campanile` program.
+//! The `campanile` program: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    campanile::cli::run()
+}

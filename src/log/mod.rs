@@ -17,7 +17,7 @@ mod write;
 
 pub use memory::MemoryLog;
 pub use read::{AttemptQuery, Order, Page, Query};
-pub use redb::{OpenError, RedbLog};
+pub use redb::{OpenError, RedbLog, tools};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
 

@@ -17,6 +17,7 @@ mod row;
 mod schema;
 mod segment;
 mod shared;
+pub mod tools;
 mod upkeep;
 mod writer;
 
@@ -44,6 +45,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use writer::{Limits, Order, Writer};
 
+/// The file that marks a folder as a copy that no broker has run on yet.
+const RESTORED: &str = "restored";
+
 /// The smallest segment worth a file.
 const SMALLEST_SEGMENT: u64 = 1 << 20;
 
@@ -61,13 +65,21 @@ impl RedbLog {
     /// takes to repair.
     pub fn open(config: &StorageConfig, dedupe_window: Duration) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(&config.path)?;
-        Self::open_on(Arc::new(folder), config, dedupe_window)
+        let marker = config.path.join(RESTORED);
+        let is_restored = marker.exists();
+        let log = Self::open_on(Arc::new(folder), config, dedupe_window, is_restored)?;
+        if is_restored {
+            let failed = |source| OpenError::Folder { path: config.path.clone(), source };
+            std::fs::remove_file(marker).map_err(failed)?;
+        }
+        Ok(log)
     }
 
     fn open_on(
         disk: Arc<dyn Disk>,
         config: &StorageConfig,
         dedupe_window: Duration,
+        is_restored: bool,
     ) -> Result<Arc<Self>, OpenError> {
         let opened = open::open(disk, config.cache_bytes, config.tail_bytes)?;
         let limits = Limits {
@@ -82,6 +94,12 @@ impl RedbLog {
         let mut writer = Writer::new(Arc::clone(&shared), opened.control, opened.dirty, limits);
         for segment in opened.unsealed {
             writer.seal_aside(segment);
+        }
+        if is_restored {
+            writer.jump().map_err(|error| OpenError::File {
+                file: "a new segment".to_owned(),
+                detail: error.to_string(),
+            })?;
         }
         let (orders, queue) = sync_channel(config.max_queued);
         let ending = Arc::clone(&shared);
@@ -98,6 +116,13 @@ impl RedbLog {
         let readers = Readers::start(&shared)
             .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         Ok(Arc::new(Self { shared, orders, readers, writer: Mutex::new(Some(thread)) }))
+    }
+}
+
+impl RedbLog {
+    /// Reads one stored event and compares it with its checksum.
+    pub fn check(&self, sequence: Sequence) -> Later<()> {
+        self.readers.run(move |shared| query::check(shared, sequence))
     }
 }
 

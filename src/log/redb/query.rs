@@ -338,6 +338,17 @@ pub(super) fn get(shared: &Shared, sequence: Sequence) -> Result<Option<Arc<Stor
     event.map(|event| Some(Arc::new(event)))
 }
 
+/// Reads a place of the files, not of the memory.
+pub(super) fn check(shared: &Shared, sequence: Sequence) -> Result<(), LogError> {
+    let segments = shared.segments.load();
+    let holds = |segment: &&Arc<Segment>| {
+        (segment.about.first_sequence..=segment.last_sequence()).contains(&sequence.0)
+    };
+    // Places between segments were never events.
+    let Some(segment) = segments.iter().find(holds) else { return Ok(()) };
+    segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0).map(|_| ()))
+}
+
 /// The newest event of a tenant with an id.
 pub(super) fn find(
     shared: &Shared,

@@ -1,0 +1,133 @@
+//! `campanile db`: the data folder of a broker that is not running.
+
+use super::Failure;
+use crate::config::Config;
+use crate::log::{EventLog, tools};
+use clap::{Args, Subcommand};
+use futures_executor::block_on;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct Db {
+    #[command(subcommand)]
+    action: Action,
+    /// The config file that names the data folder
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// The data folder, over the config
+    #[arg(long, global = true)]
+    data: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// How much there is
+    Stats,
+    /// Read everything and name what does not match its checksum
+    Verify,
+    /// Write a consistent copy; a broker started on it goes on with other sequences
+    Backup {
+        /// A folder that does not exist yet
+        to: PathBuf,
+    },
+    /// Give space of removed rows back to the volume
+    Compact,
+}
+
+impl Db {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut config = Config::load(self.config.as_deref()).map_err(Failure::Config)?;
+        if let Some(data) = self.data {
+            config.storage.path = data;
+        }
+        if !config.storage.path.is_dir() {
+            let path = config.storage.path.display();
+            return Err(Failure::Command(format!("there is no data folder {path}: name one with --data")));
+        }
+        match self.action {
+            Action::Stats => stats(&config, self.json),
+            Action::Verify => verify(&config, self.json),
+            Action::Backup { to } => {
+                let bar = bar();
+                let bytes = tools::backup(&config.storage.path, &to, &|done, of| progress(&bar, done, of))?;
+                bar.finish_and_clear();
+                report(
+                    self.json,
+                    &json!({"backup": to, "bytes": bytes}),
+                    &format!("{} bytes in {}", bytes, to.display()),
+                );
+                Ok(())
+            }
+            Action::Compact => {
+                let bar = bar();
+                let (before, after) =
+                    tools::compact(&config.storage.path, &|done, of| progress(&bar, done, of))?;
+                bar.finish_and_clear();
+                let text = format!("{before} bytes before, {after} after");
+                report(self.json, &json!({"bytes_before": before, "bytes_after": after}), &text);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn stats(config: &Config, json: bool) -> Result<(), Failure> {
+    let log = crate::log::RedbLog::open(&config.storage, config.events.dedupe_window)?;
+    let (stats, bounds) = (log.stats(), *log.bounds().borrow());
+    let management = log.management();
+    block_on(log.close());
+    let shown = json!({
+        "events": stats.events,
+        "oldest_sequence": bounds.oldest,
+        "head_sequence": bounds.head,
+        "bytes": stats.bytes,
+        "segments": stats.segments,
+        "free_bytes": stats.free_bytes,
+        "tenants": management.tenants.len(),
+        "keys": management.keys.len(),
+        "destinations": management.destinations.len(),
+    });
+    let lines: Vec<String> =
+        shown.as_object().into_iter().flatten().map(|(name, value)| format!("{name}: {value}")).collect();
+    report(json, &shown, &lines.join("\n"));
+    Ok(())
+}
+
+fn verify(config: &Config, json: bool) -> Result<(), Failure> {
+    let log = crate::log::RedbLog::open(&config.storage, config.events.dedupe_window)?;
+    let bar = bar();
+    let found = tools::verify(&*log, &|done, of| progress(&bar, done, of));
+    bar.finish_and_clear();
+    block_on(log.close());
+    let text = format!("{} events read, {} corrupt", found.events, found.corrupt.len());
+    report(json, &json!({"events": found.events, "corrupt": found.corrupt}), &text);
+    if found.corrupt.is_empty() {
+        return Ok(());
+    }
+    let first: Vec<String> = found.corrupt.iter().take(20).map(ToString::to_string).collect();
+    Err(Failure::Command(format!("corrupt: {}", first.join(", "))))
+}
+
+fn report(json: bool, value: &serde_json::Value, text: &str) {
+    if json { println!("{value}") } else { println!("{text}") }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}
+
+fn progress(bar: &ProgressBar, done: u64, of: u64) {
+    bar.set_length(of);
+    bar.set_position(done);
+}

@@ -1,0 +1,119 @@
+//! The command line: one file a command. Data goes to standard output, everything else to standard error.
+
+mod check;
+mod db;
+mod demo;
+mod keys;
+mod publish;
+mod receiver;
+mod remote;
+mod serve;
+mod tail;
+mod verify;
+
+use crate::broker::StartError;
+use crate::config::ConfigError;
+use crate::log::OpenError;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "campanile", version, about = "An event broker in one process", propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the broker
+    Serve(serve::Serve),
+    /// Publish an event
+    Publish(publish::Publish),
+    /// Follow events as they happen, across restarts of the broker
+    Tail(tail::Tail),
+    /// List, make and remove API keys
+    Keys(keys::Keys),
+    /// Check a config file
+    Check(check::Check),
+    /// Check the signature of a webhook
+    Verify(verify::Verify),
+    /// Look after the data folder of a broker that is not running
+    Db(db::Db),
+    /// See it work: a broker, a receiver, a stream and a pipeline run
+    Demo(demo::Demo),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a command failed with, and the exit code that scripts see.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// 1: the command could not do what it was asked.
+    #[error("{0}")]
+    Command(String),
+    /// 78: the config is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<ConfigError>),
+    /// 78: the arguments do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// 69 to 77, by kind: the broker did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The same for the log alone.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// 74: reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// The codes of sysexits.
+    fn code(&self) -> u8 {
+        let of_log = |error: &OpenError| match error {
+            OpenError::InUse(_) => 75,
+            OpenError::Folder { .. } => 73,
+            OpenError::File { .. } | OpenError::Format { .. } => 74,
+        };
+        match self {
+            Self::Command(_) => 1,
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Start(StartError::Invalid(_) | StartError::Secrets(_)) => 78,
+            Self::Start(StartError::Log(error)) | Self::Log(error) => of_log(error),
+            Self::Start(_) => 69,
+            Self::Io(_) => 74,
+        }
+    }
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Publish(publish) => publish.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Keys(keys) => keys.run(),
+        Command::Check(check) => check.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Db(db) => db.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Completions { shell } => {
+            let mut command = <Arguments as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "campanile", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("campanile: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}

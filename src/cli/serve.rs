@@ -1,0 +1,118 @@
+//! `campanile serve`: the broker and its API until a signal ends them.
+
+use super::Failure;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::http;
+use crate::telemetry::{self, LogFormat};
+use clap::Args;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// The config file; without one the defaults hold
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// For development: http and loopback destinations, and the first key may publish
+    #[arg(long)]
+    dev: bool,
+    /// Where to listen, over the config
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// The data folder, over the config
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// How lines of the log look
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        telemetry::start(self.log_format);
+        let mut config = Config::load(self.config.as_deref()).map_err(Failure::Config)?;
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(data) = self.data {
+            config.storage.path = data;
+        }
+        if self.dev {
+            relax(&mut config)?;
+        }
+        raise_open_files();
+        let listener = bind(config.server.listen)?;
+        let broker = Broker::open(config)?;
+        actix_rt::System::new().block_on(serve(broker, listener, self.dev))
+    }
+}
+
+/// What `--dev` allows, and what it refuses for that.
+pub(super) fn relax(config: &mut Config) -> Result<(), Failure> {
+    if !config.server.listen.ip().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "--dev listens on loopback only, not on {}",
+            config.server.listen
+        )));
+    }
+    config.delivery.allow_http = true;
+    for loopback in ["127.0.0.0/8", "::1/128"] {
+        config.delivery.allow_networks.extend(loopback.parse::<ipnet::IpNet>());
+    }
+    Ok(())
+}
+
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .map_err(|error| Failure::Command(format!("cannot listen on {address}: {error}")))
+}
+
+/// Every stream and every delivery is an open file.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), Failure> {
+    let address = listener.local_addr()?;
+    let first = broker.first_key(dev).await.map_err(|error| Failure::Command(error.to_string()))?;
+    let (server, handle) = http::serve(broker.clone(), listener)?;
+    let serving = actix_rt::spawn(server);
+    println!("campanile {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    println!("data folder: {}", broker.config().storage.path.display());
+    if let Some(key) = first {
+        println!("admin key, shown this once: {key}");
+    }
+    if !broker.config().events.catalogs.is_empty() {
+        tracing::warn!("catalogs are known by name only in this version: types and schemas are not checked");
+    }
+    wait_for_signal().await?;
+    tracing::info!("stopping: what is under way is finished");
+    broker.begin_drain();
+    let drain = broker.config().server.drain;
+    let stopped = async {
+        handle.stop(true).await;
+        broker.shutdown().await;
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(drain + drain, stopped) => drop(ended),
+        again = wait_for_signal() => again?,
+    }
+    drop(serving.await);
+    Ok(())
+}
+
+async fn wait_for_signal() -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

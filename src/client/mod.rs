@@ -1,0 +1,3 @@
+//! Hearing a broker from outside: what every client needs that no HTTP library has.
+
+pub mod sse;
