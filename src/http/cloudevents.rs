@@ -43,7 +43,7 @@ pub(crate) fn batch(body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
     if violations.is_empty() { Ok(drafts) } else { Err(Problem::invalid(violations)) }
 }
 
-/// Whether a request is a CloudEvent in binary mode.
+/// Whether a request is a `CloudEvent` in binary mode.
 pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with("ce-"))
 }

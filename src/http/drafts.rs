@@ -113,7 +113,7 @@ fn draft(body: &Bytes, span: Range<usize>) -> Result<EventDraft, Vec<Violation>>
                 data = reader.object(span);
             }
             "id" => {
-                id = reader.text("/id", span, |text| EventId::parse(text).map_err(|error| error.to_string()))
+                id = reader.text("/id", span, |text| EventId::parse(text).map_err(|error| error.to_string()));
             }
             "timestamp" => {
                 let parse = |text: &str| Timestamp::parse(text).map_err(|error| error.to_string());

@@ -115,7 +115,9 @@ fn as_prometheus(text: &str) -> String {
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("#"), Some("EOF" | "UNIT"), ..) => continue,
             (Some("#"), Some("TYPE"), Some(name), Some("counter")) => {
-                out.push_str(&format!("# TYPE {name}_total counter"));
+                out.push_str("# TYPE ");
+                out.push_str(name);
+                out.push_str("_total counter");
             }
             _ => out.push_str(line),
         }

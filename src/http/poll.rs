@@ -39,10 +39,7 @@ struct Poll {
 
 /// `GET /events`.
 pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
-    let format = match accepted(&request) {
-        Some(format) => format,
-        None => return stream::open(request, app).await,
-    };
+    let Some(format) = accepted(&request) else { return stream::open(request, app).await };
     let caller = Caller::of(&request, &app, Scope::EventsRead)?;
     let poll = Poll::read(&request, caller.tenant())?;
     let (page, bounds) = poll.run(&app).await?;
