@@ -2,6 +2,7 @@
 
 use super::auth::Caller;
 use super::body::{self, media_type};
+use super::params::Params;
 use super::problem::Problem;
 use super::{App, cloudevents, drafts};
 use crate::config::UnknownTypes;
@@ -21,6 +22,7 @@ pub(crate) async fn one(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&request, &app, Scope::EventsPublish)?;
+    Params::read(request.query_string(), &[])?;
     let key = idempotency_key(&request)?;
     let body = body::read(&request, &app, payload).await?;
     let media_type = media_type(&request);
@@ -59,6 +61,7 @@ pub(crate) async fn many(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&request, &app, Scope::EventsPublish)?;
+    Params::read(request.query_string(), &[])?;
     let key = idempotency_key(&request)?;
     let body = body::read(&request, &app, payload).await?;
     let media_type = media_type(&request);
