@@ -5,6 +5,7 @@ use super::auth::Caller;
 use super::body;
 use super::params::Params;
 use super::problem::Problem;
+use crate::clock;
 use crate::model::{Key, KeyId, Scope, Scopes, Timestamp, Violation};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -16,11 +17,12 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let management = app.broker.log().management();
     let keys = management.keys.values().filter(|key| key.tenant == caller.tenant());
     let rows = keys.map(|key| (key.id.to_string(), shown(key)));
-    page(&params, rows)
+    page(&request, &params, rows)
 }
 
 /// One page of rows in the order of their ids.
 pub(super) fn page(
+    request: &HttpRequest,
     params: &Params,
     rows: impl Iterator<Item = (String, Value)>,
 ) -> Result<HttpResponse, Problem> {
@@ -32,7 +34,12 @@ pub(super) fn page(
     rows.truncate(limit);
     let next = rows.last().filter(|_| has_more).map(|(id, _)| id.clone());
     let data: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(HttpResponse::Ok().json(json!({"data": data, "has_more": has_more, "next_cursor": next})))
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header(("cache-control", "no-store"));
+    if let Some(next) = &next {
+        answer.insert_header(("link", super::poll::next_link(request, next)));
+    }
+    Ok(answer.json(json!({"data": data, "has_more": has_more, "next_cursor": next})))
 }
 
 fn shown(key: &Key) -> Value {
@@ -71,8 +78,12 @@ pub(crate) async fn create(
         None | Some(Value::Null) => None,
         Some(given) => {
             let time = given.as_str().and_then(|text| Timestamp::parse(text).ok());
-            if time.is_none() {
-                violations.push(Violation::new("/expires_at", "an RFC 3339 time with a zone"));
+            match time {
+                None => violations.push(Violation::new("/expires_at", "an RFC 3339 time with a zone")),
+                Some(time) if time <= Timestamp::from(clock::now()) => {
+                    violations.push(Violation::new("/expires_at", "a time to come"));
+                }
+                Some(_) => {}
             }
             time
         }
