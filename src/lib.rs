@@ -1,18 +1,35 @@
 //! Campanile: an event broker in one process.
 //!
+//! Events are published once into a durable log and heard by signed webhook, Server-Sent Events and polling, all
+//! from the same place in the log.
+//!
+//! ```no_run
+//! use campanile::broker::{Event, From};
+//! use campanile::{Broker, Config};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = Broker::open(Config::default())?;
+//! let stored = broker.publish(Event::new("pipeline.completed").data(&[("rows", 892)])).await;
+//! let events = broker.subscribe(Default::default(), From::Oldest);
+//! # drop((stored, events)); Ok(()) }
+//! ```
+//!
 //! # Layout
 //!
-//! Imports only run down this list.
+//! Imports only run down this list; `tests/architecture.rs` holds it.
 //!
 //! - `cli`: one file a command
-//! - `http`: what a caller can do: routes, auth, problem documents
+//! - `http`: what a caller can do: routes, auth, problem documents, event streams
+//! - `telemetry`: what the program says about itself
 //! - `broker`: the embeddable facade and the wiring
-//! - `actors`: what runs: registry, destinations, streams
+//! - `actors`: what runs: the registry and the destinations
 //! - `delivery`: when does what happen: pure machines
-//! - `webhook`: what is sent
-//! - `log`: what is kept
+//! - `webhook`: what is sent: signatures, headers, the address guard, the client
+//! - `log`: what is kept: the port, the log on redb, the log in memory for tests
 //! - `secrets`: the master key and what is derived from it
-//! - `config`, `clock`: settings, time and dice
+//! - `config`: settings
+//! - `client`: what every client needs: reading an event stream
+//! - `clock`: the only place that reads the time and rolls dice
 //! - `model`: the words
 
 pub mod actors;

@@ -1,5 +1,7 @@
 //! The config file: what is shipped is the defaults, and every mistake is named with its place.
 
+#![allow(clippy::unwrap_used)]
+
 use campanile::Config;
 use std::collections::BTreeMap;
 

@@ -102,7 +102,7 @@ fn stats(config: &Config, json: bool) -> Result<(), Failure> {
 fn verify(config: &Config, json: bool) -> Result<(), Failure> {
     let log = crate::log::RedbLog::open(&config.storage, config.events.dedupe_window)?;
     let bar = bar();
-    let found = tools::verify(&*log, &|done, of| progress(&bar, done, of));
+    let found = tools::verify(&log, &|done, of| progress(&bar, done, of));
     bar.finish_and_clear();
     block_on(log.close());
     let text = format!("{} events read, {} corrupt", found.events, found.corrupt.len());

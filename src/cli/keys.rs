@@ -13,14 +13,15 @@ pub(super) struct Keys {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
-    #[command(flatten)]
-    remote: Remote,
 }
 
 #[derive(Subcommand)]
 enum Action {
     /// List the tenant's keys
-    List,
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Make a key; it is shown this once
     Create {
         /// What it is for
@@ -31,19 +32,23 @@ enum Action {
         /// From when on it is refused
         #[arg(long)]
         expires_at: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
     },
     /// Remove a key
     Delete {
         /// Its id
         id: String,
+        #[command(flatten)]
+        remote: Remote,
     },
 }
 
 impl Keys {
     pub(super) fn run(self) -> Result<(), Failure> {
         match &self.action {
-            Action::List => {
-                let keys = self.remote.call(Method::GET, "/api/v1/keys?limit=1000", None)?;
+            Action::List { remote } => {
+                let keys = remote.call(Method::GET, "/api/v1/keys?limit=1000", None)?;
                 if self.json {
                     println!("{keys}");
                     return Ok(());
@@ -55,20 +60,20 @@ impl Keys {
                     println!("{}  {}  {}", text("id"), text("name"), scopes.join(","));
                 }
             }
-            Action::Create { name, scopes, expires_at } => {
+            Action::Create { name, scopes, expires_at, remote } => {
                 let mut body = json!({"name": name, "scopes": scopes});
                 if let Some(expires_at) = expires_at {
                     body["expires_at"] = json!(expires_at);
                 }
-                let made = self.remote.call(Method::POST, "/api/v1/keys", Some(&body))?;
+                let made = remote.call(Method::POST, "/api/v1/keys", Some(&body))?;
                 if self.json {
                     println!("{made}");
                 } else {
                     println!("{}", made["key"].as_str().unwrap_or_default());
                 }
             }
-            Action::Delete { id } => {
-                self.remote.call(Method::DELETE, &format!("/api/v1/keys/{id}"), None)?;
+            Action::Delete { id, remote } => {
+                remote.call(Method::DELETE, &format!("/api/v1/keys/{id}"), None)?;
                 eprintln!("removed {id}");
             }
         }

@@ -109,7 +109,9 @@ impl Tail {
 
     fn path(&self, is_first: bool) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        self.types.iter().for_each(|one| drop(query.append_pair("type", one)));
+        for one in &self.types {
+            query.append_pair("type", one);
+        }
         let since = self.since.as_ref().filter(|_| is_first);
         for (name, value) in
             [("pipeline", self.pipeline.as_ref()), ("run_id", self.run_id.as_ref()), ("since", since)]

@@ -1,9 +1,11 @@
 //! Reading the config: the file, then the environment, which wins. Everything wrong is said at once.
 
+use super::read::{
+    at_least_a_millisecond, flag, list, scopes, size, tenant, text, texts, token, wait, whole,
+};
 use super::source::{ConfigError, Node, Raw, parse};
-use super::values::{byte_size, duration};
 use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
-use crate::model::{Scope, Scopes, Timestamp, TypePattern};
+use crate::model::{Scopes, Timestamp, TypePattern};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,6 +52,15 @@ impl Config {
     }
 
     fn read_root(&mut self, root: &mut Section<'_>) {
+        self.read_server(root);
+        self.read_storage(root);
+        root.section("events", |section| self.read_events(section));
+        self.read_delivery(root);
+        self.read_stream(root);
+        self.read_keys(root);
+    }
+
+    fn read_server(&mut self, root: &mut Section<'_>) {
         root.section("server", |section| {
             let server = &mut self.server;
             section.set("listen", &mut server.listen, |raw| {
@@ -67,6 +78,9 @@ impl Config {
             section.set("workers", &mut server.workers, |raw| whole(raw, 0..=256));
             section.set("max_connections", &mut server.max_connections, |raw| whole(raw, 1..=1_000_000));
         });
+    }
+
+    fn read_storage(&mut self, root: &mut Section<'_>) {
         root.section("storage", |section| {
             let storage = &mut self.storage;
             section.set("path", &mut storage.path, |raw| text(raw).map(PathBuf::from));
@@ -86,7 +100,9 @@ impl Config {
                 retention.set("max_bytes", &mut storage.max_bytes, |raw| size(raw, 1 << 20..=u64::MAX));
             });
         });
-        root.section("events", |section| self.read_events(section));
+    }
+
+    fn read_delivery(&mut self, root: &mut Section<'_>) {
         root.section("delivery", |section| {
             let delivery = &mut self.delivery;
             section.set("allow_http", &mut delivery.allow_http, flag);
@@ -111,6 +127,9 @@ impl Config {
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));
             section.set("shards", &mut delivery.shards, |raw| whole(raw, 0..=64));
         });
+    }
+
+    fn read_stream(&mut self, root: &mut Section<'_>) {
         root.section("stream", |section| {
             let stream = &mut self.stream;
             section
@@ -123,6 +142,9 @@ impl Config {
                 wait(raw).and_then(at_least_a_millisecond)
             });
         });
+    }
+
+    fn read_keys(&mut self, root: &mut Section<'_>) {
         root.each("keys", |section| {
             let mut key = KeyConfig {
                 name: String::new(),
@@ -302,86 +324,4 @@ impl Section<'_> {
             });
         }
     }
-}
-
-fn text(raw: &Raw) -> Result<String, String> {
-    match raw {
-        Raw::Text(text) | Raw::Loose(text) => Ok(text.clone()),
-        Raw::Other(what) => Err(format!("a text in quotes, not {what}")),
-        _ => Err("a text in quotes".to_owned()),
-    }
-}
-
-fn list(raw: &Raw) -> Result<Vec<Node>, String> {
-    match raw {
-        Raw::List(nodes) => Ok(nodes.clone()),
-        Raw::Loose(text) => {
-            let node = |part: &str| Node {
-                value: Raw::Text(part.trim().to_owned()),
-                place: None,
-                origin: String::new(),
-            };
-            Ok(text.split(',').filter(|part| !part.trim().is_empty()).map(node).collect())
-        }
-        _ => Err("a list".to_owned()),
-    }
-}
-
-fn texts(raw: &Raw) -> Result<Vec<String>, String> {
-    list(raw)?.iter().map(|node| text(&node.value)).collect()
-}
-
-fn flag(raw: &Raw) -> Result<bool, String> {
-    match raw {
-        Raw::Flag(flag) => Ok(*flag),
-        Raw::Loose(text) => text.parse().map_err(|_| "true or false".to_owned()),
-        _ => Err("true or false".to_owned()),
-    }
-}
-
-fn whole<T: TryFrom<i64>>(raw: &Raw, range: std::ops::RangeInclusive<i64>) -> Result<T, String> {
-    let number = match raw {
-        Raw::Whole(number) => Some(*number),
-        Raw::Loose(text) => text.parse().ok(),
-        _ => None,
-    };
-    let fits = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
-    fits.ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
-}
-
-fn wait(raw: &Raw) -> Result<Duration, String> {
-    duration(&text(raw)?).ok_or_else(|| "a duration such as \"30s\", \"5m\", \"24h\" or \"30d\"".to_owned())
-}
-
-fn at_least_a_millisecond(wait: Duration) -> Result<Duration, String> {
-    if wait.as_millis() > 0 { Ok(wait) } else { Err("longer than nothing".to_owned()) }
-}
-
-fn size(raw: &Raw, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
-    let bytes = byte_size(&text(raw)?).ok_or("a size such as \"512KiB\", \"1MiB\" or \"10GiB\"")?;
-    if range.contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(format!("{} to {} bytes", range.start(), range.end()))
-    }
-}
-
-fn token(raw: &Raw) -> Result<Token, String> {
-    let text = text(raw)?;
-    let fits = (1..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(Token(text)) } else { Err("1 to 1024 visible ASCII characters".to_owned()) }
-}
-
-fn tenant(raw: &Raw) -> Result<String, String> {
-    let text = text(raw)?;
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let fits = (1..=64).contains(&text.len()) && text.bytes().all(is_name);
-    if fits { Ok(text) } else { Err("1 to 64 of a-z, 0-9 and -".to_owned()) }
-}
-
-fn scopes(raw: &Raw) -> Result<Scopes, String> {
-    let known = || format!("scopes: {}", Scope::ALL.map(|(_, name)| name).join(", "));
-    let names = texts(raw)?;
-    let scopes: Option<Vec<Scope>> = names.iter().map(|name| Scope::parse(name)).collect();
-    scopes.filter(|scopes| !scopes.is_empty()).map(Scopes).ok_or_else(known)
 }

@@ -3,6 +3,7 @@
 //! Nothing in the program is bounded by a number that has no name here.
 
 mod load;
+mod read;
 mod source;
 mod values;
 

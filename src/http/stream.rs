@@ -40,7 +40,7 @@ pub(crate) async fn open(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     })?;
     let pace = params.parsed("speed", "1x, 10x or max", read_pace)?.unwrap_or(Pace::Max);
     let begin = begin(&request, &app, &params, caller.tenant(), &filter).await?;
-    let Some(open) = OpenStream::claim(&app) else { return Ok(busy(&request)?) };
+    let Some(open) = OpenStream::claim(&app) else { return busy(&request) };
     let bounds = *app.broker.log().bounds().borrow();
     let (place, gap) = start(begin, bounds.oldest, bounds.head);
     if let Some(gap) = gap.filter(|_| fails_on_gap == Some(true)) {

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use crate::clock;
 use crate::model::{KeyId, Scope, Timestamp, UnixMillis};
 use actix_web::{HttpRequest, HttpResponse, web};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +23,7 @@ pub(crate) struct Tickets(Mutex<HashMap<String, (KeyId, UnixMillis)>>);
 
 impl Tickets {
     fn give(&self, key: KeyId, now: UnixMillis) -> Option<(String, UnixMillis)> {
-        let ticket: String = clock::random::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let ticket = BASE64_URL_SAFE_NO_PAD.encode(clock::random::<24>());
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tickets.len() >= MOST_TICKETS {
             tickets.retain(|_, (_, expires_at)| *expires_at > now);

@@ -182,7 +182,11 @@ impl Failure {
                 SendError::BadResponse("the connection was closed without an answer".to_owned())
             }
             SendRequestError::Connect(ConnectError::Io(error)) => {
-                let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+                let is_tls = error.get_ref().is_some_and(
+                    <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<
+                        rustls::Error,
+                    >,
+                );
                 if is_tls { SendError::Tls(error.to_string()) } else { SendError::Connect(error.to_string()) }
             }
             SendRequestError::Connect(error) => SendError::Connect(error.to_string()),

@@ -190,7 +190,7 @@ impl DestinationMachine {
             }
             Input::Trimmed(oldest) => self.trimmed(oldest),
             Input::Answered { sequence, outcome, jitter } => {
-                self.answered(sequence, outcome, jitter, now, actions)
+                self.answered(sequence, outcome, jitter, now, actions);
             }
             Input::Recorded(sequence) => self.recorded(sequence),
             Input::ClockReached => {}

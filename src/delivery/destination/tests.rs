@@ -251,7 +251,7 @@ proptest! {
             place = bench.kept.place;
             let unsettled = |sequence: &u64| {
                 let sequence = Sequence(*sequence);
-                delivered.get(&sequence.0).is_none() && !bench.kept.retries.contains_key(&sequence)
+                !delivered.contains_key(&sequence.0) && !bench.kept.retries.contains_key(&sequence)
             };
             prop_assert!((1..=place.0).all(|sequence| !unsettled(&sequence)), "the place passed an unsettled event");
         }

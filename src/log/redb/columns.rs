@@ -124,10 +124,10 @@ pub(super) struct ColumnFilter {
 impl ColumnFilter {
     pub(super) fn new(tenant: TenantId, filter: &EventFilter, names: &[Box<str>]) -> Self {
         // A name that could not be read is let through: the event itself is compared in the end.
-        let wanted = |name: &Box<str>| name.is_empty() || filter.matches_type(name);
+        let wanted = |name: &str| name.is_empty() || filter.matches_type(name);
         Self {
             tenant,
-            names: (!filter.types.is_empty()).then(|| names.iter().map(wanted).collect()),
+            names: (!filter.types.is_empty()).then(|| names.iter().map(|name| wanted(name)).collect()),
             pipeline: filter.pipeline.as_deref().map(|label| label_hash(Some(label))),
             run: filter.run_id.as_deref().map(|label| label_hash(Some(label))),
             since: filter.since.map_or(i64::MIN, crate::model::Timestamp::as_micros),

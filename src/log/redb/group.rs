@@ -4,7 +4,7 @@
 
 use super::columns::{Entry, key_hash};
 use super::journal;
-use super::query;
+use super::lookup;
 use super::row;
 use super::schema::{checked, unchecked};
 use super::shared::Shared;
@@ -19,10 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Where an answer goes.
+pub(super) type Reply = oneshot::Sender<Result<Committed, LogError>>;
+
 /// One queued commit with who waits for it.
 pub(super) struct Request {
     pub(super) commit: Commit,
-    pub(super) reply: oneshot::Sender<Result<Committed, LogError>>,
+    pub(super) reply: Reply,
 }
 
 /// What one transaction will hold.
@@ -42,7 +45,7 @@ pub(super) struct Group<'a> {
     pub(super) keys: Vec<(u64, Vec<u8>)>,
     by_id: HashMap<(TenantId, EventId), Arc<StoredEvent>>,
     by_key: HashMap<(TenantId, String), ([u8; 32], Committed)>,
-    pub(super) answers: Vec<(oneshot::Sender<Result<Committed, LogError>>, Result<Committed, LogError>)>,
+    pub(super) answers: Vec<(Reply, Result<Committed, LogError>)>,
 }
 
 /// What an idempotency key was used for.
@@ -161,7 +164,7 @@ impl<'a> Group<'a> {
         if let Some(event) = self.by_id.get(&(tenant, id.clone())) {
             return Ok(Some(Arc::clone(event)));
         }
-        let event = match query::find(self.shared, tenant, id) {
+        let event = match lookup::find(self.shared, tenant, id) {
             // A row that cannot be read cannot be compared: the publish counts as new.
             Err(LogError::Corrupt { .. }) => None,
             found => found?,
@@ -187,7 +190,7 @@ impl<'a> Group<'a> {
 
     fn stored_key(&self, tenant: TenantId, name: &str) -> Result<Option<([u8; 32], Committed)>, LogError> {
         let hash = key_hash(tenant, name);
-        let Some(row) = query::key_row(self.shared, hash)? else {
+        let Some(row) = lookup::key_row(self.shared, hash)? else {
             return Ok(None);
         };
         let read =
@@ -201,7 +204,7 @@ impl<'a> Group<'a> {
         let mut first = Committed { replayed: true, ..Committed::default() };
         for (sequence, fresh) in used.events {
             // Trimmed since: nothing to answer with, so the request counts as new.
-            let Some(event) = query::get(self.shared, sequence)? else {
+            let Some(event) = lookup::get(self.shared, sequence)? else {
                 return Ok(None);
             };
             first.events.push(event);

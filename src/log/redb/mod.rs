@@ -10,6 +10,7 @@ mod control;
 mod disk;
 mod group;
 mod journal;
+mod lookup;
 mod open;
 mod query;
 mod readers;
@@ -18,6 +19,7 @@ mod schema;
 mod segment;
 mod shared;
 pub mod tools;
+mod transaction;
 mod upkeep;
 mod writer;
 
@@ -122,7 +124,7 @@ impl RedbLog {
 impl RedbLog {
     /// Reads one stored event and compares it with its checksum.
     pub fn check(&self, sequence: Sequence) -> Later<()> {
-        self.readers.run(move |shared| query::check(shared, sequence))
+        self.readers.run(move |shared| lookup::check(shared, sequence))
     }
 }
 
@@ -151,12 +153,12 @@ impl EventLog for RedbLog {
         let in_memory = id.sequence_hint().and_then(|hint| self.shared.tail.get(hint));
         match in_memory.filter(|event| event.tenant() == tenant && *event.id() == id) {
             Some(event) => ready(Ok(Some(event))).boxed(),
-            None => self.readers.run(move |shared| query::find(shared, tenant, &id)),
+            None => self.readers.run(move |shared| lookup::find(shared, tenant, &id)),
         }
     }
 
     fn attempts(&self, query: AttemptQuery) -> Later<Vec<AttemptRecord>> {
-        self.readers.run(move |shared| query::attempts(shared, &query))
+        self.readers.run(move |shared| lookup::attempts(shared, &query))
     }
 
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {

@@ -1,12 +1,12 @@
 //! Answering queries: from the tail in memory when it has everything, else from the segments by their columns.
 
-use super::columns::{ColumnFilter, Columns, Entry, id_hash};
+use super::columns::{ColumnFilter, Columns, Entry};
 use super::row;
-use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, KEYS};
+use super::schema::{COLUMNS, EVENTS};
 use super::segment::{ReadFault, Segment};
 use super::shared::Shared;
-use crate::log::{AttemptQuery, LogError, Order, Page, Query};
-use crate::model::{AttemptRecord, EventId, Sequence, StoredEvent, TenantId};
+use crate::log::{LogError, Order, Page, Query};
+use crate::model::{Sequence, StoredEvent};
 use redb::{ReadOnlyTable, ReadTransaction};
 use std::sync::Arc;
 
@@ -159,9 +159,9 @@ impl Scan<'_> {
                 continue;
             }
             if ascending {
-                self.position = self.position.max(from)
+                self.position = self.position.max(from);
             } else {
-                self.position = self.position.min(to)
+                self.position = self.position.min(to);
             }
             let filter = ColumnFilter::new(self.query.tenant, &self.query.filter, &segment.names());
             if !has_nothing_for(segment, &filter) {
@@ -302,136 +302,19 @@ impl Scan<'_> {
     }
 }
 
-struct Tables {
+/// The tables that events are read from.
+pub(super) struct Tables {
     columns: ReadOnlyTable<u64, &'static [u8]>,
     events: ReadOnlyTable<u64, &'static [u8]>,
 }
 
 impl Tables {
-    fn open(transaction: &ReadTransaction) -> Result<Self, ReadFault> {
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, ReadFault> {
         Ok(Self { columns: transaction.open_table(COLUMNS)?, events: transaction.open_table(EVENTS)? })
     }
 
-    fn event(&self, sequence: u64) -> Result<StoredEvent, ReadFault> {
+    pub(super) fn event(&self, sequence: u64) -> Result<StoredEvent, ReadFault> {
         let row = self.events.get(sequence)?.ok_or(ReadFault::Corrupt(sequence))?;
         row::decode(Sequence(sequence), row.value()).ok_or(ReadFault::Corrupt(sequence))
     }
-}
-
-/// One event by its place.
-pub(super) fn get(shared: &Shared, sequence: Sequence) -> Result<Option<Arc<StoredEvent>>, LogError> {
-    if let Some(event) = shared.tail.get(sequence) {
-        return Ok(Some(event));
-    }
-    let bounds = *shared.bounds.borrow();
-    let segments = shared.segments.load();
-    let holds = |segment: &&Arc<Segment>| {
-        (segment.about.first_sequence..=segment.last_sequence()).contains(&sequence.0)
-    };
-    let Some(segment) = segments.iter().rev().find(holds).filter(|_| sequence >= bounds.oldest) else {
-        return Ok(None);
-    };
-    let event = segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0));
-    if matches!(event, Err(LogError::Corrupt { .. })) {
-        shared.count_corrupt();
-    }
-    event.map(|event| Some(Arc::new(event)))
-}
-
-/// Reads a place of the files, not of the memory.
-pub(super) fn check(shared: &Shared, sequence: Sequence) -> Result<(), LogError> {
-    let segments = shared.segments.load();
-    let holds = |segment: &&Arc<Segment>| {
-        (segment.about.first_sequence..=segment.last_sequence()).contains(&sequence.0)
-    };
-    // Places between segments were never events.
-    let Some(segment) = segments.iter().find(holds) else { return Ok(()) };
-    segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0).map(|_| ()))
-}
-
-/// The newest event of a tenant with an id.
-pub(super) fn find(
-    shared: &Shared,
-    tenant: TenantId,
-    id: &EventId,
-) -> Result<Option<Arc<StoredEvent>>, LogError> {
-    let given = find_given(shared, tenant, id)?;
-    if given.is_some() {
-        return Ok(given);
-    }
-    let Some(hint) = id.sequence_hint() else {
-        return Ok(None);
-    };
-    let event = get(shared, hint)?;
-    Ok(event.filter(|event| event.tenant() == tenant && event.id() == id))
-}
-
-fn find_given(shared: &Shared, tenant: TenantId, id: &EventId) -> Result<Option<Arc<StoredEvent>>, LogError> {
-    let hash = id_hash(tenant, id.as_str());
-    let oldest = shared.bounds.borrow().oldest.0;
-    for segment in shared.segments.load().iter().rev() {
-        if segment.last_sequence() < oldest {
-            break;
-        }
-        if segment.summary().is_some_and(|summary| !summary.ids.may_hold(hash)) {
-            continue;
-        }
-        let last = segment.last_sequence();
-        let found = segment.read(&*shared.disk, |transaction| {
-            let ids = transaction.open_table(IDS)?;
-            for row in ids.range((hash, oldest)..=(hash, last))?.rev() {
-                let sequence = row?.0.value().1;
-                let event = Tables::open(transaction)?.event(sequence)?;
-                if event.tenant() == tenant && event.id() == id {
-                    return Ok(Some(event));
-                }
-            }
-            Ok(None)
-        })?;
-        if let Some(event) = found {
-            return Ok(Some(Arc::new(event)));
-        }
-    }
-    Ok(None)
-}
-
-/// Attempts of a destination, oldest first.
-pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<AttemptRecord>, LogError> {
-    let (low, high) = query.sequence.map_or((0, u64::MAX), |sequence| (sequence.0, sequence.0));
-    let range = (query.destination.0, low, 0)..=(query.destination.0, high, u32::MAX);
-    let mut attempts = Vec::new();
-    for segment in shared.segments.load().iter() {
-        // An attempt is never older than its event.
-        if segment.last_sequence() < low && segment.summary().is_some() {
-            continue;
-        }
-        segment.read(&*shared.disk, |transaction| {
-            for row in transaction.open_table(ATTEMPTS)?.range(range.clone())? {
-                if attempts.len() >= query.limit {
-                    break;
-                }
-                attempts.extend(serde_json::from_slice::<AttemptRecord>(row?.1.value()).ok());
-            }
-            Ok(())
-        })?;
-    }
-    Ok(attempts)
-}
-
-/// What is stored of an idempotency key, newest first.
-pub(super) fn key_row(shared: &Shared, hash: u64) -> Result<Option<Vec<u8>>, LogError> {
-    let oldest = shared.bounds.borrow().oldest.0;
-    for segment in shared.segments.load().iter().rev() {
-        let gone = segment.last_sequence() < oldest && segment.summary().is_some();
-        if gone || segment.summary().is_some_and(|summary| !summary.ids.may_hold(hash)) {
-            continue;
-        }
-        let row = segment.read(&*shared.disk, |transaction| {
-            Ok(transaction.open_table(KEYS)?.get(hash)?.map(|row| row.value().to_vec()))
-        })?;
-        if row.is_some() {
-            return Ok(row);
-        }
-    }
-    Ok(None)
 }
