@@ -19,7 +19,7 @@ pub(super) struct Shown<'a> {
     pub(super) page: &'a Page,
     pub(super) bounds: Bounds,
     pub(super) format: Format,
-    pub(super) link: Option<String>,
+    pub(super) link: String,
     pub(super) tag: String,
 }
 
@@ -51,9 +51,7 @@ pub(super) fn list(shown: &Shown<'_>) -> HttpResponse {
         set(&mut answer, X_OLDEST_CURSOR, bounds.oldest.previous().to_string());
         set(&mut answer, X_HEAD_CURSOR, bounds.head.to_string());
     }
-    if let Some(link) = link {
-        set(&mut answer, LINK, link.as_str());
-    }
+    set(&mut answer, LINK, link.as_str());
     set(&mut answer, ETAG, tag.as_str());
     set(&mut answer, CACHE_CONTROL, "private, no-cache");
     set(&mut answer, VARY, "Accept, Authorization");

@@ -95,7 +95,7 @@ impl Params {
         if types.contains(&TypePattern::Any) {
             types.clear();
         }
-        let label = |name| self.parsed(name, "1 to 256 characters", |text| label_of(text));
+        let label = |name| self.parsed(name, "1 to 256 characters", label_of);
         Ok(EventFilter {
             types,
             pipeline: label("pipeline")?,

@@ -105,7 +105,7 @@ pub(crate) async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpRes
     if is_known(request.headers(), &tag) {
         return Ok(page::not_modified(tag));
     }
-    let link = page.has_more.then(|| next_link(&request, &page.scanned_to.to_string()));
+    let link = next_link(&request, &page.scanned_to.to_string());
     Ok(page::list(&Shown { page: &page, bounds, format, link, tag }))
 }
 

@@ -82,9 +82,6 @@ async fn publish(
     route: &'static str,
 ) -> Result<Committed, Problem> {
     let config = app.broker.config();
-    if !config.server.publish_api {
-        return Err(Problem::not_found("this server does not offer publishing"));
-    }
     let caller = Caller::of(request, app, Scope::EventsPublish)?;
     Params::read(request.query_string(), &[])?;
     refuse_encoded(request)?;

@@ -13,8 +13,14 @@ use std::rc::Rc;
 
 /// Every route.
 fn add_all(table: &mut Table<'_>) {
-    table.add(Path::at("/api/v1/events").cross_origin().get(poll::list).post(publish::one));
-    table.add(Path::at("/api/v1/events/batch").get(poll::one_named_batch).post(publish::many));
+    let (mut events, mut batch) = (Path::at("/api/v1/events"), Path::at("/api/v1/events/batch"));
+    events = events.cross_origin().get(poll::list);
+    batch = batch.get(poll::one_named_batch);
+    if table.app.broker.config().server.publish_api {
+        (events, batch) = (events.post(publish::one), batch.post(publish::many));
+    }
+    table.add(events);
+    table.add(batch);
     table.add(Path::at("/api/v1/events/stream").cross_origin().get(stream::open));
     table.add(Path::at("/api/v1/events/{id}").cross_origin().get(poll::one));
     table.add(Path::at("/api/v1/events/{id}/deliveries").get(destinations::of_event));

@@ -245,8 +245,11 @@ fn a_body_that_does_not_arrive_is_given_up() {
 #[test]
 fn a_server_that_does_not_offer_publishing_has_no_such_routes() {
     let server = start_with(|config| config.server.publish_api = false);
-    server.publish_data("{}").problem(404, "not_found");
-    server.post(BATCH, PUBLISHER, "application/json", "{}").problem(404, "not_found");
+    for path in [EVENTS, BATCH] {
+        let refused = server.post(path, PUBLISHER, "application/json", "{}");
+        refused.problem(405, "method_not_allowed");
+        assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+    }
     assert_eq!(server.get(EVENTS, READER).status, 200);
 }
 
