@@ -290,6 +290,10 @@ fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Resul
 pub(super) fn create(disk: &dyn Disk, about: About, cache_bytes: usize) -> Result<Segment, redb::Error> {
     let file = file_name(about.first_sequence);
     let unfinished = format!("{file}{UNFINISHED}");
+    // An attempt that failed before may have left anything there.
+    if disk.names()?.contains(&unfinished) {
+        disk.remove(&unfinished)?;
+    }
     let database = disk.open(&unfinished, cache_bytes)?;
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;

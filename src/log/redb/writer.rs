@@ -340,16 +340,10 @@ impl Writer {
         let oldest = self.shared.bounds.borrow().oldest;
         let management = self.shared.management.load();
         let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.control.checkpoint(self.commit, oldest, &self.dirty, &management, &kept) {
+        let disk = &*self.shared.disk;
+        match self.control.checkpoint(disk, self.commit, oldest, &self.dirty, &management, &kept) {
             Ok(()) => self.dirty = Dirty::default(),
-            Err(error) => {
-                drop(kept);
-                tracing::warn!(%error, "the checkpoint failed; the journals still have everything");
-                match Control::open(&*self.shared.disk) {
-                    Ok((control, _)) => self.control = control,
-                    Err(error) => tracing::warn!(%error, "the control file could not be opened again"),
-                }
-            }
+            Err(error) => tracing::warn!(%error, "the checkpoint failed; the journals still have everything"),
         }
     }
 
