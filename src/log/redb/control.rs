@@ -1,7 +1,7 @@
 //! The control file: a checkpoint of everything the log keeps besides events. The journals of the segments are
 //! the truth; the checkpoint only saves replaying them from the beginning.
 
-use super::disk::{Disk, OpenError};
+use super::disk::{Disk, OpenError, UNFINISHED};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
 use crate::model::{ConsumerState, DestinationId, RetryState, Sequence, UnixMillis};
@@ -66,7 +66,7 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn open(disk: &dyn Disk) -> Result<(Self, Checkpoint), OpenError> {
         let damaged = |detail: String| OpenError::File { file: FILE.to_owned(), detail };
-        let database = disk.open(FILE, CACHE).map_err(|error| damaged(error.to_string()))?;
+        let database = open_or_make(disk).map_err(|error| damaged(error.to_string()))?;
         let checkpoint = read(&database).map_err(|error| damaged(error.to_string()))?;
         let checkpoint = match checkpoint {
             Some((header, _)) if header.format != FORMAT => {
@@ -124,6 +124,20 @@ impl Control {
         self.commit = commit;
         Ok(())
     }
+}
+
+fn open_or_make(disk: &dyn Disk) -> Result<Database, redb::Error> {
+    if disk.names()?.iter().any(|name| name == FILE) {
+        return Ok(disk.open(FILE, CACHE)?);
+    }
+    let unfinished = format!("{FILE}{UNFINISHED}");
+    let database = disk.open(&unfinished, CACHE)?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(CONTROL)?;
+    transaction.open_table(RETRIES)?;
+    transaction.commit()?;
+    disk.publish(&unfinished, FILE)?;
+    Ok(database)
 }
 
 /// Management as the changes that make it.
