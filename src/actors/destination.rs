@@ -7,8 +7,8 @@ use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
 use crate::log::{Change, Commit, EventLog, LogError, Order, Page, Query};
 use crate::model::{
-    AttemptRecord, ConsumerState, Destination, EventFilter, Ordering, RetryPolicy, Sequence, StoredEvent,
-    UnixMillis, Verdict,
+    AttemptRecord, ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus,
+    EventFilter, Ordering, RetryPolicy, Sequence, StoredEvent, Timestamp, UnixMillis, Verdict,
 };
 use crate::webhook::client::WebhookClient;
 use crate::webhook::delivery::Recipient;
@@ -94,10 +94,25 @@ impl DestinationActor {
                 context.spawn(async move { drop(commit.await) }.into_actor(self));
             }
             Action::WakeAt(at) => self.wake_at(at, context),
-            Action::Deactivate => {
-                tracing::warn!(destination = %self.destination.id, "the endpoint answered 410: it is gone");
-            }
+            Action::Deactivate => self.deactivate(context),
         }
+    }
+
+    /// The endpoint is gone for good. The registry ends this actor once that is in the log.
+    fn deactivate(&mut self, context: &mut Context<Self>) {
+        tracing::warn!(destination = %self.destination.id, "the endpoint answered 410: it is gone");
+        let management = self.around.log.management();
+        let Some(current) = management.destinations.get(&self.destination.id) else { return };
+        let mut gone = (**current).clone();
+        let at = Timestamp::from(clock::now());
+        let detail = "the endpoint answered 410 Gone".to_owned();
+        gone.status = DestinationStatus::Deactivated;
+        gone.deactivation = Some(Deactivation { reason: DeactivationReason::Gone, at, detail });
+        gone.updated_at = at;
+        let changes = vec![Change::PutDestination(Box::new(gone))];
+        let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
+        // Lost, the next attempt is answered 410 as well.
+        context.spawn(async move { drop(commit.await) }.into_actor(self));
     }
 
     fn read(&mut self, after: Sequence, limit: usize, context: &mut Context<Self>) {

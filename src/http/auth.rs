@@ -5,7 +5,7 @@ use super::problem::Problem;
 use crate::clock;
 use crate::model::{Key, KeyId, Scope, TenantId, Timestamp};
 use actix_web::HttpRequest;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use std::sync::Arc;
 
 /// No key we make or a person writes into a config is longer.
@@ -29,8 +29,7 @@ impl Caller {
         if self.key.scopes.allow(scope) {
             return Ok(());
         }
-        let detail = format!("this key does not have the scope {}", scope.name());
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        Err(Problem::forbidden(scope.name()))
     }
 
     pub(crate) fn tenant(&self) -> TenantId {

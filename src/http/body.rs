@@ -9,15 +9,25 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
-/// Reads a whole body.
+/// Refuses bodies that are compressed or say that they might be, before a byte of them is read.
+pub(crate) fn refuse_encoded(request: &HttpRequest) -> Result<(), Problem> {
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let detail = "send the body as it is, without Content-Encoding (not even identity)";
+        return Err(Problem::unsupported_media_type(detail));
+    }
+    Ok(())
+}
+
+/// Bodies of management calls nest no deeper.
+const MANAGEMENT_DEPTH: usize = 64;
+
+/// Reads a whole body, bounded in size and time by the config.
 pub(crate) async fn read(
     request: &HttpRequest,
     app: &App,
     mut payload: web::Payload,
 ) -> Result<Bytes, Problem> {
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(Problem::unsupported_media_type("request bodies must not have a Content-Encoding"));
-    }
+    refuse_encoded(request)?;
     let server = &app.broker.config().server;
     let limit = server.max_body;
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -56,16 +66,30 @@ async fn collect(payload: &mut web::Payload, limit: usize) -> Result<Bytes, Prob
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-/// The media type of a request in lower case, without parameters.
-pub(crate) fn media_type(request: &HttpRequest) -> String {
-    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// The media type of the body as written, without its parameters; refused when it is given twice, or when the
+/// characters of the body are not UTF-8.
+pub(crate) fn media_type(request: &HttpRequest) -> Result<&str, Problem> {
+    let mut given = request.headers().get_all(header::CONTENT_TYPE);
+    let (Some(value), None) = (given.next(), given.next()) else {
+        return Err(Problem::unsupported_media_type("send exactly one Content-Type"));
+    };
+    let text = value.to_str().map_err(|_| Problem::unsupported_media_type("the Content-Type is no text"))?;
+    let mut parts = text.split(';');
+    let essence = parts.next().unwrap_or_default().trim();
+    for parameter in parts {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let is_utf8 = value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8");
+        if name.trim().eq_ignore_ascii_case("charset") && !is_utf8 {
+            let detail = "JSON is UTF-8: leave charset out or say charset=utf-8";
+            return Err(Problem::unsupported_media_type(detail));
+        }
+    }
+    Ok(essence)
 }
 
 /// Checks a JSON text: not JSON is 400, a broken rule 422.
-pub(crate) fn check_json(body: &[u8], max_depth: usize) -> Result<(), Problem> {
-    let problems = json::scan(body, max_depth)?;
-    if problems.is_empty() { Ok(()) } else { Err(Problem::invalid(problems)) }
+fn check_json(body: &[u8], max_depth: usize) -> Result<(), Problem> {
+    json::scan(body, max_depth)?.map_or(Ok(()), |broken| Err(broken.into()))
 }
 
 /// Reads a small JSON object for management.
@@ -74,11 +98,14 @@ pub(crate) async fn object(
     app: &App,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
-    let body = read(request, app, payload).await?;
-    if !matches!(media_type(request).as_str(), "application/json" | "application/merge-patch+json") {
+    refuse_encoded(request)?;
+    let media_type = media_type(request)?;
+    let known = ["application/json", "application/merge-patch+json"];
+    if !known.iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
         return Err(Problem::unsupported_media_type("the body must be application/json"));
     }
-    check_json(&body, 64)?;
+    let body = read(request, app, payload).await?;
+    check_json(&body, MANAGEMENT_DEPTH)?;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(members)) => Ok(members),
         _ => Err(Problem::invalid(vec![crate::model::Violation::new("", "the body is a JSON object")])),

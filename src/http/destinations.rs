@@ -21,7 +21,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     for one in all.iter().filter(|one| one.id.to_string() > cursor).take(limit + 1) {
         rows.push((one.id.to_string(), shown(&app, one).await?));
     }
-    super::keys::page(&params, rows.into_iter())
+    super::keys::page(&request, &params, rows.into_iter())
 }
 
 /// `POST /destinations`: the only answer with the secret.
@@ -77,7 +77,7 @@ pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Resul
     let event = super::poll::find(&app, caller.tenant(), request.match_info().query("id")).await?;
     let deliveries = app.broker.deliveries_of(caller.tenant(), &event).await?;
     let rows = deliveries.iter().map(|one| (one.id(), json_of::delivery(one)));
-    super::keys::page(&params, rows)
+    super::keys::page(&request, &params, rows)
 }
 
 async fn shown(app: &App, destination: &Destination) -> Result<Value, Problem> {

@@ -16,11 +16,12 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let management = app.broker.log().management();
     let keys = management.keys.values().filter(|key| key.tenant == caller.tenant());
     let rows = keys.map(|key| (key.id.to_string(), shown(key)));
-    page(&params, rows)
+    page(&request, &params, rows)
 }
 
 /// One page of rows in the order of their ids.
 pub(super) fn page(
+    request: &HttpRequest,
     params: &Params,
     rows: impl Iterator<Item = (String, Value)>,
 ) -> Result<HttpResponse, Problem> {
@@ -32,7 +33,12 @@ pub(super) fn page(
     rows.truncate(limit);
     let next = rows.last().filter(|_| has_more).map(|(id, _)| id.clone());
     let data: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(HttpResponse::Ok().json(json!({"data": data, "has_more": has_more, "next_cursor": next})))
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header(("cache-control", "no-store"));
+    if let Some(next) = &next {
+        answer.insert_header(("link", super::poll::next_link(request, next)));
+    }
+    Ok(answer.json(json!({"data": data, "has_more": has_more, "next_cursor": next})))
 }
 
 fn shown(key: &Key) -> Value {

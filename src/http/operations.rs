@@ -1,20 +1,39 @@
 //! Whether the broker lives, and whether it takes work.
 
 use super::App;
+use super::params::Params;
 use super::problem::Problem;
-use actix_web::{HttpResponse, web};
-use serde_json::json;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
 
-/// `GET /healthz` and `/livez`: the process answers. Tests nothing else.
-pub(crate) async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+/// `GET /healthz` and `/livez`: the process answers, whatever else is wrong.
+pub(crate) async fn alive(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&request, "alive", &["http"])
 }
 
-/// `GET /readyz`: events can be published.
-pub(crate) async fn ready(app: web::Data<App>) -> Result<HttpResponse, Problem> {
+/// `GET /readyz`: events can be published; 503 says why not.
+pub(crate) async fn ready(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     if *app.broker.draining().borrow() {
         return Err(Problem::draining());
     }
     app.broker.log().health()?;
-    Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+    answer(&request, "ready", &["not_draining", "log_takes_commits"])
+}
+
+/// With `?verbose`, which checks there are; all of them passed.
+fn answer(request: &HttpRequest, status: &str, checks: &[&str]) -> Result<HttpResponse, Problem> {
+    let params = Params::read(request.query_string(), &["verbose"])?;
+    let mut body = json!({"status": status});
+    if params.text("verbose").is_some() {
+        body["checks"] = checks.iter().map(|name| json!({"name": name, "ok": true})).collect::<Value>();
+    }
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+}
+
+/// `GET /`: what this is.
+pub(crate) async fn root() -> HttpResponse {
+    let text =
+        concat!("Campanile ", env!("CARGO_PKG_VERSION"), ", an event broker. The API is under /api/v1.\n");
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text)
 }

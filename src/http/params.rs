@@ -13,6 +13,18 @@ pub(crate) struct Params {
     values: BTreeMap<String, Vec<String>>,
 }
 
+/// The same query with another cursor, for links: everything else stays as the caller wrote it.
+pub(crate) fn with_cursor(query: &str, cursor: &str) -> String {
+    let others = query.split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !pair.is_empty() && name != "cursor"
+    });
+    let mut link: String = others.flat_map(|pair| [pair, "&"]).collect();
+    link.push_str("cursor=");
+    link.push_str(cursor);
+    link
+}
+
 impl Params {
     /// Reads a query string; refuses names that are not in `known`.
     pub(crate) fn read(query: &str, known: &[&str]) -> Result<Self, Problem> {
@@ -20,8 +32,10 @@ impl Params {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&&*name) {
-                let detail = format!("there is no query parameter {name:?}; there are {}", known.join(", "));
-                return Err(Problem::bad_request(detail));
+                let shown: String = name.chars().take(64).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let detail = format!("there is no query parameter {shown:?} here; there are: {known}");
+                return Err(Problem::malformed("unknown_parameter", detail));
             }
             values.entry(name.into_owned()).or_default().push(value.into_owned());
         }
@@ -61,10 +75,10 @@ impl Params {
         })
     }
 
-    /// A time.
+    /// A time. The `+` of an offset may stand as it is, although it means a space in a query.
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let wanted = "an RFC 3339 time with a zone, such as 2026-02-15T06:00:00Z";
-        self.parsed(name, wanted, |text| Timestamp::parse(text).ok())
+        self.parsed(name, wanted, |text| Timestamp::parse(&text.replace(' ', "+")).ok())
     }
 
     /// The filter that `type`, `pipeline`, `run_id`, `since` and `until` make.
@@ -81,7 +95,7 @@ impl Params {
         if types.contains(&TypePattern::Any) {
             types.clear();
         }
-        let label = |name| self.parsed(name, "1 to 256 characters", |text| super::drafts::label(text).ok());
+        let label = |name| self.parsed(name, "1 to 256 characters", label_of);
         Ok(EventFilter {
             types,
             pipeline: label("pipeline")?,
@@ -90,6 +104,11 @@ impl Params {
             until: self.time("until")?,
         })
     }
+}
+
+/// A pipeline or a run that an event may have.
+fn label_of(text: &str) -> Option<Box<str>> {
+    (1..=256).contains(&text.chars().count()).then(|| text.into())
 }
 
 /// Every `%` is followed by two digits, and what they make is UTF-8.
@@ -126,6 +145,19 @@ mod tests {
         }
         assert_eq!(whole("limit=7").unwrap(), Some(7));
         assert_eq!(whole("").unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_keeps_the_query_as_it_was_written() {
+        let query = "type=a,b.*&pipeline=x%20y+z&cursor=5&limit=2";
+        assert_eq!(with_cursor(query, "9"), "type=a,b.*&pipeline=x%20y+z&limit=2&cursor=9");
+        assert_eq!(with_cursor("", "9"), "cursor=9");
+    }
+
+    #[test]
+    fn an_offset_s_plus_sign_may_stand_bare() {
+        let time = |query: &str| Params::read(query, KNOWN).unwrap().time("since").unwrap();
+        assert_eq!(time("since=2026-02-15T08:00:00+02:00"), time("since=2026-02-15T06:00:00Z"));
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
+    /// 400 with a word of its own.
+    pub(crate) fn malformed(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, kind, detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
@@ -40,6 +45,35 @@ impl Problem {
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         problem.with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"campanile\"")
+    }
+
+    /// 403: the key is good, but not for this (RFC 6750, 3.1).
+    pub(crate) fn forbidden(scope: &'static str) -> Self {
+        let detail = format!("this key does not have the scope {scope}");
+        let challenge =
+            format!("Bearer realm=\"campanile\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail).with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 405 with the methods that there are.
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        let detail = format!("this path answers to {allow}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            .with_header(header::ALLOW, allow)
+    }
+
+    /// 409: the id of an event belongs to another one.
+    pub(crate) fn id_taken(pointer: &str, detail: &str) -> Self {
+        let mut problem = Self::new(StatusCode::CONFLICT, "id_taken", detail);
+        let taken = Violation::new(pointer, "this id belongs to an event with other content");
+        problem.0.errors.push(taken.with_code("id_taken"));
+        problem
+    }
+
+    /// The broken rules that it names.
+    #[cfg(test)]
+    pub(super) fn violations(&self) -> &[Violation] {
+        &self.0.errors
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
@@ -58,7 +92,12 @@ impl Problem {
             }
             many => format!("{} rules are broken", many.len()),
         };
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
+        // One broken rule with a word of its own gives the whole its word.
+        let kind = match errors.as_slice() {
+            [Violation { code: Some(code), .. }] => code,
+            _ => "invalid",
+        };
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail);
         problem.0.errors = errors;
         problem
     }
@@ -127,9 +166,16 @@ impl ResponseError for Problem {
     }
 }
 
+impl From<Violation> for Problem {
+    fn from(violation: Violation) -> Self {
+        Self::invalid(vec![violation])
+    }
+}
+
 impl From<Malformed> for Problem {
     fn from(malformed: Malformed) -> Self {
-        let problem = Self::new(StatusCode::BAD_REQUEST, "malformed_json", malformed.to_string());
+        let detail = format!("{malformed} was expected");
+        let problem = Self::new(StatusCode::BAD_REQUEST, "malformed_json", detail);
         problem.with_member("offset", malformed.offset)
     }
 }
@@ -141,7 +187,10 @@ impl From<LogError> for Problem {
             LogError::StorageFull => Self::unavailable("storage_full", detail, 5),
             LogError::CommitUnknown { .. } => Self::unavailable("commit_unknown", detail, 1),
             LogError::Corrupt { sequence } => {
-                Self::unavailable("log_corrupt", detail, 60).with_member("sequence", sequence.0)
+                let problem =
+                    Self::unavailable("log_corrupt", detail, 60).with_member("sequence", sequence.0);
+                // Going on after it reads the rest.
+                problem.with_member("next_cursor", sequence.to_string())
             }
             LogError::Read(_) => Self::unavailable("log_corrupt", detail, 60),
             LogError::Overloaded => Self::unavailable("overloaded", detail, 1),
@@ -149,9 +198,7 @@ impl From<LogError> for Problem {
             LogError::Trimmed { oldest, missed } => Self::new(StatusCode::GONE, "trimmed", detail)
                 .with_member("oldest_cursor", oldest.previous().to_string())
                 .with_member("missed", missed),
-            LogError::IdTaken { index, .. } => {
-                Self::new(StatusCode::CONFLICT, "id_taken", detail).with_member("index", index)
-            }
+            LogError::IdTaken { index, .. } => Self::id_taken(&format!("/events/{index}/id"), &detail),
             LogError::KeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
             }
@@ -164,7 +211,10 @@ impl From<PublishError> for Problem {
         let detail = error.to_string();
         match error {
             PublishError::Log(error) => error.into(),
-            PublishError::KeyRunning => Self::new(StatusCode::CONFLICT, "idempotency_key_running", detail),
+            PublishError::KeyRunning => {
+                let problem = Self::new(StatusCode::CONFLICT, "idempotency_key_running", detail);
+                problem.with_header(header::RETRY_AFTER, "1")
+            }
             PublishError::Draining => Self::draining(),
             PublishError::Invalid(violation) => Self::invalid(vec![violation]),
         }

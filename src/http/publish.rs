@@ -1,154 +1,171 @@
-//! `POST /events` and `/events/batch`: in JSON, in lines, and as CloudEvents.
+//! `POST /events` and `POST /events/batch`: checks, one commit, one answer.
 
+use super::App;
 use super::auth::Caller;
-use super::body::{self, media_type};
+use super::body::{self, refuse_encoded};
+use super::drafts;
+use super::idempotency::{REPLAYED, commit_key, key_of};
+use super::params::Params;
 use super::problem::Problem;
-use super::{App, cloudevents, drafts};
+use crate::broker::PublishError;
 use crate::config::UnknownTypes;
-use crate::log::{CommitKey, Committed};
+use crate::log::{Committed, LogError};
 use crate::model::{EventDraft, Scope, Violation};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How the events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Single,
+    Batch,
+    Lines,
+    Structured,
+    StructuredBatch,
+    Binary,
+}
 
-/// `POST /events`.
+/// `POST /api/v1/events`
 pub(crate) async fn one(
     request: HttpRequest,
-    app: web::Data<App>,
-    payload: web::Payload,
+    app: Data<App>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&request, &app, Scope::EventsPublish)?;
-    let key = idempotency_key(&request)?;
-    let body = body::read(&request, &app, payload).await?;
-    let media_type = media_type(&request);
-    let is_binary = cloudevents::is_binary(request.headers());
-    let draft = match media_type.as_str() {
-        "application/json" if is_binary => cloudevents::binary(request.headers(), &body)?,
-        "application/json" => drafts::single(&body)?,
-        "application/cloudevents+json" if is_binary => {
-            return Err(Problem::bad_request("a CloudEvent is either structured or binary, not both"));
-        }
-        "application/cloudevents+json" => cloudevents::structured(&body)?,
-        "" if is_binary => cloudevents::binary(request.headers(), &body)?,
-        _ => return Err(Problem::unsupported_media_type("application/json or application/cloudevents+json")),
-    };
-    let key = key.map(|name| commit_key(&name, &request, &media_type, &body));
-    let committed = commit(&app, &caller, vec![draft], key).await?;
-    let mut out = Vec::with_capacity(body.len() + 200);
-    let status = match committed.events.first() {
-        Some(event) => {
-            event.push_with_sequence(&mut out);
-            if committed.fresh == [true] { StatusCode::CREATED } else { StatusCode::OK }
-        }
-        None => StatusCode::OK,
-    };
-    let mut response = answer(status, &committed);
-    if let Some(event) = committed.events.first() {
-        response.insert_header(("location", format!("/api/v1/events/{}", event.id())));
+    let committed = publish(&request, &app, payload, single_form, "POST /events").await?;
+    let event = committed.events.first().ok_or_else(Problem::draining)?;
+    let mut out = Vec::with_capacity(event.envelope().len() + 40);
+    event.push_with_sequence(&mut out);
+    let mut answer = answer_to(&committed);
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/events/{}", event.id())) {
+        answer.insert_header((LOCATION, location));
     }
-    Ok(response.body(out))
+    Ok(answer.body(out))
 }
 
-/// `POST /events/batch`.
+/// `POST /api/v1/events/batch`
 pub(crate) async fn many(
     request: HttpRequest,
-    app: web::Data<App>,
-    payload: web::Payload,
+    app: Data<App>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&request, &app, Scope::EventsPublish)?;
-    let key = idempotency_key(&request)?;
-    let body = body::read(&request, &app, payload).await?;
-    let media_type = media_type(&request);
-    let drafts = match media_type.as_str() {
-        "application/json" => drafts::batch(&body)?,
-        "application/x-ndjson" => drafts::lines(&body)?,
-        "application/cloudevents-batch+json" => cloudevents::batch(&body)?,
-        _ => {
-            return Err(Problem::unsupported_media_type(
-                "application/json, application/x-ndjson or application/cloudevents-batch+json",
-            ));
-        }
-    };
-    let key = key.map(|name| commit_key(&name, &request, &media_type, &body));
-    let committed = commit(&app, &caller, drafts, key).await?;
-    let mut out = Vec::with_capacity(committed.events.len() * 64 + 16);
+    let committed = publish(&request, &app, payload, batch_form, "POST /events/batch").await?;
+    let mut out = Vec::with_capacity(committed.events.len() * 70 + 16);
     out.extend_from_slice(br#"{"events":["#);
-    for (index, event) in committed.events.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(
-            format!(r#"{{"id":"{}","sequence":{}}}"#, event.id(), event.sequence()).as_bytes(),
-        );
+    for (at, event) in committed.events.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let row = format!(r#"{comma}{{"id":"{}","sequence":{}}}"#, event.id(), event.sequence());
+        out.extend_from_slice(row.as_bytes());
     }
     out.extend_from_slice(b"]}");
+    Ok(answer_to(&committed).body(out))
+}
+
+/// 201 when something new was stored, 200 when all of it was there already; a repeated request repeats its answer.
+fn answer_to(committed: &Committed) -> actix_web::HttpResponseBuilder {
     let is_new = committed.fresh.contains(&true);
-    Ok(answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &committed).body(out))
-}
-
-fn answer(status: StatusCode, committed: &Committed) -> actix_web::HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
-    response.content_type("application/json");
+    let mut answer = HttpResponse::build(if is_new { StatusCode::CREATED } else { StatusCode::OK });
+    answer.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     if committed.replayed {
-        response.insert_header(("idempotency-replayed", "true"));
+        answer.insert_header(REPLAYED);
     }
-    response
+    answer
 }
 
-async fn commit(
+async fn publish(
+    request: &HttpRequest,
     app: &App,
-    caller: &Caller,
-    drafts: Vec<EventDraft>,
-    key: Option<CommitKey>,
+    payload: Payload,
+    form_of: fn(&HttpRequest) -> Result<Form, Problem>,
+    route: &'static str,
 ) -> Result<Committed, Problem> {
-    let events = &app.broker.config().events;
-    if events.unknown_types == Some(UnknownTypes::Reject) {
-        let detail = "this type is not known, and events.unknown_types is reject";
-        let unknown = |index: usize| {
-            let pointer =
-                if drafts.len() == 1 { "/type".to_owned() } else { format!("/events/{index}/type") };
-            Violation::new(pointer, detail).with_code("unknown_type")
-        };
-        return Err(Problem::invalid((0..drafts.len().min(20)).map(unknown).collect()));
+    let config = app.broker.config();
+    let caller = Caller::of(request, app, Scope::EventsPublish)?;
+    Params::read(request.query_string(), &[])?;
+    refuse_encoded(request)?;
+    let form = form_of(request)?;
+    let key = key_of(request)?;
+    let body = body::read(request, app, payload).await?;
+    let drafts = read_drafts(form, request, &body)?;
+    if config.events.unknown_types == Some(UnknownTypes::Reject) {
+        refuse_unknown(form, &drafts)?;
     }
-    let taken = |problem: crate::broker::PublishError| match problem {
-        crate::broker::PublishError::Log(crate::log::LogError::IdTaken { index, id }) => {
-            let detail = format!("another event has the id {id}");
-            Problem::new(StatusCode::CONFLICT, "id_taken", detail).with_member("index", index)
+    let key = key.map(|key| commit_key(&key, route, request, &body));
+    let committed = app.broker.commit_events(caller.tenant(), drafts, key).await;
+    committed.map_err(|error| match error {
+        PublishError::Log(LogError::IdTaken { index, .. }) => {
+            Problem::id_taken(&pointer_to(form, index, "id"), &error.to_string())
         }
         other => other.into(),
-    };
-    app.broker.commit_events(caller.tenant(), drafts, key).await.map_err(taken)
+    })
 }
 
-/// The `Idempotency-Key`, bare or as the quoted string of the draft standard: both are the same key.
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let mut given = request.headers().get_all(IDEMPOTENCY_KEY);
-    let Some(only) = given.next() else { return Ok(None) };
-    let refused = || Problem::bad_request("one Idempotency-Key of 1 to 255 visible ASCII characters");
-    let text = only.to_str().map_err(|_| refused())?;
-    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let fits = (1..=255).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_graphic());
-    if !fits || given.next().is_some() {
-        return Err(refused());
+fn read_drafts(form: Form, request: &HttpRequest, body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
+    match form {
+        Form::Single => drafts::read_single(body).map(|draft| vec![draft]),
+        Form::Batch => drafts::read_batch(body),
+        Form::Lines => drafts::read_lines(body),
+        Form::Structured => drafts::read_structured(body).map(|draft| vec![draft]),
+        Form::StructuredBatch => drafts::read_structured_batch(body),
+        Form::Binary => drafts::read_binary(request.headers(), body).map(|draft| vec![draft]),
     }
-    Ok(Some(bare.to_owned()))
 }
 
-/// A key belongs to its route, and to the content it was first used with.
-fn commit_key(name: &str, request: &HttpRequest, media_type: &str, body: &Bytes) -> CommitKey {
-    let mut content = Sha256::new().chain_update(media_type).chain_update([0]).chain_update(body);
-    if cloudevents::is_binary(request.headers()) {
-        let mut attributes: Vec<_> =
-            request.headers().iter().filter(|(name, _)| name.as_str().starts_with("ce-")).collect();
-        attributes.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
-        for (name, value) in attributes {
-            content = content.chain_update([0]).chain_update(name.as_str()).chain_update([0]);
-            content = content.chain_update(value.as_bytes());
-        }
+fn single_form(request: &HttpRequest) -> Result<Form, Problem> {
+    let media_type = body::media_type(request)?;
+    let has_attributes = request.headers().keys().any(|name| name.as_str().starts_with("ce-"));
+    let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+    match has_attributes {
+        true if is("application/cloudevents+json") => Err(both_modes()),
+        true if drafts::is_json(media_type) => Ok(Form::Binary),
+        false if is("application/json") => Ok(Form::Single),
+        false if is("application/cloudevents+json") => Ok(Form::Structured),
+        _ => Err(Problem::unsupported_media_type(
+            "send application/json or application/cloudevents+json; batches go to /events/batch",
+        )),
     }
-    CommitKey { name: format!("{} {name}", request.path()), content: content.finalize().into() }
+}
+
+fn batch_form(request: &HttpRequest) -> Result<Form, Problem> {
+    let media_type = body::media_type(request)?;
+    if request.headers().keys().any(|name| name.as_str().starts_with("ce-")) {
+        return Err(both_modes());
+    }
+    let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+    if is("application/json") {
+        Ok(Form::Batch)
+    } else if is("application/x-ndjson") {
+        Ok(Form::Lines)
+    } else if is("application/cloudevents-batch+json") {
+        Ok(Form::StructuredBatch)
+    } else {
+        let known = "send application/json, application/x-ndjson or application/cloudevents-batch+json";
+        Err(Problem::unsupported_media_type(known))
+    }
+}
+
+fn both_modes() -> Problem {
+    let detail = "ce- headers belong to a single event in binary mode: leave them out of structured bodies and batches";
+    Problem::malformed("ambiguous_event", detail)
+}
+
+/// Where a member of one of the events stands in the document.
+fn pointer_to(form: Form, index: usize, member: &str) -> String {
+    match form {
+        Form::Single | Form::Structured | Form::Binary => format!("/{member}"),
+        Form::Batch | Form::Lines => format!("/events/{index}/{member}"),
+        Form::StructuredBatch => format!("/{index}/{member}"),
+    }
+}
+
+/// No type is known to this broker by itself: a catalog makes some known.
+fn refuse_unknown(form: Form, drafts: &[EventDraft]) -> Result<(), Problem> {
+    let unknown = drafts.iter().enumerate().take(100).map(|(index, draft)| {
+        let detail = format!("the event type {} is in no catalog", draft.event_type);
+        Violation::new(pointer_to(form, index, "type"), detail).with_code("unknown_type")
+    });
+    let unknown: Vec<Violation> = unknown.collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
 }

@@ -325,7 +325,7 @@ fn paths_and_methods_that_are_not_there() {
         broker.get(ADMIN, path).problem(404);
     }
     let answer = broker.send("PUT", ADMIN, EVENTS, "{}");
-    assert_eq!(answer.header("allow"), Some("GET, POST"));
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
     answer.problem(405);
     broker.send("FOO", ADMIN, "/api/v1/keys", "").problem(405);
     let sane = [("X-Request-Id", "my-id.1")];

@@ -1,6 +1,13 @@
 //! The program as its users meet it: the real binary, real sockets, kill -9.
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    unreachable_pub,
+    clippy::assigning_clones,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::format_collect,
+    clippy::format_push_string
+)]
 
 mod contract;
 mod crash;

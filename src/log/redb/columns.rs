@@ -52,7 +52,7 @@ pub(super) fn key_hash(tenant: TenantId, name: &str) -> u64 {
 }
 
 /// Packs the entries of a commit.
-pub(super) fn encode(stored_at: i64, entries: &[Entry]) -> Vec<u8> {
+pub(super) fn encode(first: u64, stored_at: i64, entries: &[Entry]) -> Vec<u8> {
     let mut row = Vec::with_capacity(HEADER + entries.len() * ENTRY);
     row.push(VERSION);
     row.extend_from_slice(&[0; 4]);
@@ -65,9 +65,17 @@ pub(super) fn encode(stored_at: i64, entries: &[Entry]) -> Vec<u8> {
         row.extend_from_slice(&entry.micros.to_le_bytes());
         row.extend_from_slice(&entry.id.to_le_bytes());
     }
-    let checksum = crc32fast::hash(&row[5..]);
+    let checksum = checksum(first, &row[5..]);
     row[1..5].copy_from_slice(&checksum.to_le_bytes());
     row
+}
+
+/// Over the place too: a row that moved must not speak for other events.
+fn checksum(first: u64, rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&first.to_le_bytes());
+    hasher.update(rest);
+    hasher.finalize()
 }
 
 /// The columns of one commit, read in place.
@@ -82,7 +90,7 @@ impl<'a> Columns<'a> {
     /// `None` when the row is not what was written.
     pub(super) fn read(first: u64, row: &'a [u8]) -> Option<Self> {
         let whole = row.len() >= HEADER && row[0] == VERSION && (row.len() - HEADER).is_multiple_of(ENTRY);
-        if !whole || crc32fast::hash(&row[5..]).to_le_bytes() != row[1..5] {
+        if !whole || checksum(first, &row[5..]).to_le_bytes() != row[1..5] {
             return None;
         }
         let stored_at = i64::from_le_bytes(row[5..HEADER].try_into().ok()?);
@@ -183,11 +191,12 @@ mod tests {
             micros: -5,
             id: id_hash(TenantId(1), "x"),
         };
-        let row = encode(99, &[entry, Entry { id: 0, ..entry }]);
+        let row = encode(10, 99, &[entry, Entry { id: 0, ..entry }]);
         let columns = Columns::read(10, &row).unwrap();
         assert_eq!((columns.len(), columns.stored_at), (2, 99));
         assert_eq!(columns.entry(0), Some(entry));
         assert_eq!(columns.entry(2), None);
+        assert!(Columns::read(11, &row).is_none(), "a row that moved");
         for bit in 0..row.len() * 8 {
             let mut flipped = row.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -1,7 +1,7 @@
 //! The control file: a checkpoint of everything the log keeps besides events. The journals of the segments are
 //! the truth; the checkpoint only saves replaying them from the beginning.
 
-use super::disk::{Disk, OpenError};
+use super::disk::{Disk, OpenError, UNFINISHED};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
 use crate::model::{ConsumerState, DestinationId, RetryState, Sequence, UnixMillis};
@@ -58,7 +58,8 @@ impl Default for Checkpoint {
 /// The open control file.
 #[derive(Debug)]
 pub(super) struct Control {
-    database: Database,
+    /// `None` after a failed write, until the file could be opened again.
+    database: Option<Database>,
     /// The commit up to which the file has everything.
     pub(super) commit: u64,
 }
@@ -66,7 +67,7 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn open(disk: &dyn Disk) -> Result<(Self, Checkpoint), OpenError> {
         let damaged = |detail: String| OpenError::File { file: FILE.to_owned(), detail };
-        let database = disk.open(FILE, CACHE).map_err(|error| damaged(error.to_string()))?;
+        let database = open_or_make(disk).map_err(|error| damaged(error.to_string()))?;
         let checkpoint = read(&database).map_err(|error| damaged(error.to_string()))?;
         let checkpoint = match checkpoint {
             Some((header, _)) if header.format != FORMAT => {
@@ -76,54 +77,88 @@ impl Control {
             Some((_, checkpoint)) => checkpoint,
             None => Checkpoint::default(),
         };
-        Ok((Self { database, commit: checkpoint.commit }, checkpoint))
+        Ok((Self { database: Some(database), commit: checkpoint.commit }, checkpoint))
     }
 
-    /// Writes what is dirty, and that everything up to `commit` is here now.
+    /// Writes what is dirty, and that everything up to `commit` is here now. After a failure the file is closed:
+    /// a handle that failed once is never used again.
     pub(super) fn checkpoint(
         &mut self,
+        disk: &dyn Disk,
         commit: u64,
         oldest: Sequence,
         dirty: &Dirty,
         management: &Management,
         kept: &Kept,
     ) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_quick_repair(true);
-        {
-            let mut control = transaction.open_table(CONTROL)?;
-            let header = ControlHeader { format: FORMAT, commit, oldest: oldest.0 };
-            control.insert("header", to_checked_json("header", &header).as_slice())?;
-            if dirty.management {
-                let changes = snapshot(management);
-                control.insert("management", to_checked_json("management", &changes).as_slice())?;
-            }
-            let mut retries = transaction.open_table(RETRIES)?;
-            for id in &dirty.consumers {
-                let name = format!("place/{id}");
-                match kept.consumers.get(id) {
-                    Some(consumer) => {
-                        let place = Place { place: consumer.place, settled: consumer.settled.clone() };
-                        control.insert(name.as_str(), to_checked_json(&name, &place).as_slice())?;
-                    }
-                    None => {
-                        control.remove(name.as_str())?;
-                        retries.retain_in((id.0, 0)..=(id.0, u64::MAX), |_, _| false)?;
-                    }
-                }
-            }
-            for (id, sequence) in &dirty.retries {
-                let retry = kept.consumers.get(id).and_then(|consumer| consumer.retries.get(sequence));
-                match retry {
-                    Some(retry) => retries.insert((id.0, sequence.0), (retry.attempts, retry.due.0))?,
-                    None => retries.remove((id.0, sequence.0))?,
-                };
-            }
-        }
-        transaction.commit()?;
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_or_make(disk)?,
+        };
+        write(&database, commit, oldest, dirty, management, kept)?;
+        self.database = Some(database);
         self.commit = commit;
         Ok(())
     }
+}
+
+/// One checkpoint in one transaction.
+fn write(
+    database: &Database,
+    commit: u64,
+    oldest: Sequence,
+    dirty: &Dirty,
+    management: &Management,
+    kept: &Kept,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    {
+        let mut control = transaction.open_table(CONTROL)?;
+        let header = ControlHeader { format: FORMAT, commit, oldest: oldest.0 };
+        control.insert("header", to_checked_json("header", &header).as_slice())?;
+        if dirty.management {
+            let changes = snapshot(management);
+            control.insert("management", to_checked_json("management", &changes).as_slice())?;
+        }
+        let mut retries = transaction.open_table(RETRIES)?;
+        for id in &dirty.consumers {
+            let name = format!("place/{id}");
+            match kept.consumers.get(id) {
+                Some(consumer) => {
+                    let place = Place { place: consumer.place, settled: consumer.settled.clone() };
+                    control.insert(name.as_str(), to_checked_json(&name, &place).as_slice())?;
+                }
+                None => {
+                    control.remove(name.as_str())?;
+                    retries.retain_in((id.0, 0)..=(id.0, u64::MAX), |_, _| false)?;
+                }
+            }
+        }
+        for (id, sequence) in &dirty.retries {
+            let retry = kept.consumers.get(id).and_then(|consumer| consumer.retries.get(sequence));
+            match retry {
+                Some(retry) => retries.insert((id.0, sequence.0), (retry.attempts, retry.due.0))?,
+                None => retries.remove((id.0, sequence.0))?,
+            };
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn open_or_make(disk: &dyn Disk) -> Result<Database, redb::Error> {
+    if disk.names()?.iter().any(|name| name == FILE) {
+        return Ok(disk.open(FILE, CACHE)?);
+    }
+    let unfinished = format!("{FILE}{UNFINISHED}");
+    let database = disk.open(&unfinished, CACHE)?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(CONTROL)?;
+    transaction.open_table(RETRIES)?;
+    transaction.commit()?;
+    disk.publish(&unfinished, FILE)?;
+    Ok(database)
 }
 
 /// Management as the changes that make it.

@@ -7,10 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A place for files. Opening a file that is not there makes it, durably (its folder is synced too).
+/// What the name of a file ends in while it is being made.
+pub(super) const UNFINISHED: &str = ".new";
+
+/// A place for files. Opening a file that is not there makes it.
 pub(super) trait Disk: Debug + Send + Sync + 'static {
     fn names(&self) -> io::Result<Vec<String>>;
     fn open(&self, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError>;
+    /// Gives a file that was made under another name its own, durably: a file with its own name is whole.
+    fn publish(&self, unfinished: &str, name: &str) -> io::Result<()>;
     /// Opens a file that was closed cleanly, without writing to it.
     fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError>;
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -120,13 +125,12 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError> {
-        let path = self.path.join(name);
-        let is_new = !path.exists();
-        let database = Database::builder().set_cache_size(cache_bytes).create(&path)?;
-        if is_new {
-            sync_folder(&self.path)?;
-        }
-        Ok(database)
+        Database::builder().set_cache_size(cache_bytes).create(self.path.join(name))
+    }
+
+    fn publish(&self, unfinished: &str, name: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(unfinished), self.path.join(name))?;
+        sync_folder(&self.path)
     }
 
     fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError> {

@@ -24,6 +24,12 @@ mod upkeep;
 mod writer;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod power_tests;
+#[cfg(test)]
+mod simulated_disk;
+#[cfg(test)]
 mod tests;
 
 pub use disk::OpenError;
@@ -50,6 +56,9 @@ use writer::{Limits, Order, Writer};
 /// The file that marks a folder as a copy that no broker has run on yet.
 const RESTORED: &str = "restored";
 
+/// A segment holds no more events than this, whatever its size.
+const SEGMENT_EVENTS: u64 = 1 << 20;
+
 /// The smallest segment worth a file.
 const SMALLEST_SEGMENT: u64 = 1 << 20;
 
@@ -69,7 +78,7 @@ impl RedbLog {
         let folder = Folder::open(&config.path)?;
         let marker = config.path.join(RESTORED);
         let is_restored = marker.exists();
-        let log = Self::open_on(Arc::new(folder), config, dedupe_window, is_restored)?;
+        let log = Self::open_on(Arc::new(folder), config, dedupe_window, is_restored, SEGMENT_EVENTS)?;
         if is_restored {
             let failed = |source| OpenError::Folder { path: config.path.clone(), source };
             std::fs::remove_file(marker).map_err(failed)?;
@@ -82,10 +91,12 @@ impl RedbLog {
         config: &StorageConfig,
         dedupe_window: Duration,
         is_restored: bool,
+        segment_events: u64,
     ) -> Result<Arc<Self>, OpenError> {
         let opened = open::open(disk, config.cache_bytes, config.tail_bytes)?;
         let limits = Limits {
             segment_bytes: config.segment_bytes.min(config.max_bytes / 8).max(SMALLEST_SEGMENT),
+            segment_events,
             cache_bytes: config.cache_bytes,
             max_age: config.max_age,
             max_bytes: config.max_bytes,

@@ -1,7 +1,7 @@
 //! Opening the log: which files there are, what of them counts, and what the last checkpoint lacks.
 
 use super::control::{Checkpoint, Control, Dirty};
-use super::disk::{Disk, Handle, OpenError};
+use super::disk::{Disk, Handle, OpenError, UNFINISHED};
 use super::journal;
 use super::schema::{About, FORMAT, JOURNAL};
 use super::segment::{self, Found, Segment};
@@ -24,6 +24,7 @@ pub(super) struct Opened {
 
 /// Opens what is there, or begins a new log.
 pub(super) fn open(disk: Arc<dyn Disk>, cache_bytes: usize, tail_bytes: usize) -> Result<Opened, OpenError> {
+    remove_unfinished(&*disk)?;
     let (control, checkpoint) = Control::open(&*disk)?;
     let segments = open_segments(&*disk, &checkpoint, cache_bytes)?;
     let unsealed = segments[..segments.len() - 1].iter().filter(|segment| segment.summary().is_none());
@@ -49,6 +50,19 @@ pub(super) fn open(disk: Arc<dyn Disk>, cache_bytes: usize, tail_bytes: usize) -
     Ok(Opened { shared: Arc::new(shared), control, dirty, unsealed })
 }
 
+/// Removes files that were being made when the process ended: nothing in them was ever acknowledged.
+fn remove_unfinished(disk: &dyn Disk) -> Result<(), OpenError> {
+    let failed = |file: &str, error: std::io::Error| OpenError::File {
+        file: file.to_owned(),
+        detail: error.to_string(),
+    };
+    let names = disk.names().map_err(|error| failed("the listing", error))?;
+    for name in names.iter().filter(|name| name.ends_with(UNFINISHED) && name.contains(".redb")) {
+        disk.remove(name).map_err(|error| failed(name, error))?;
+    }
+    Ok(())
+}
+
 fn open_segments(
     disk: &dyn Disk,
     checkpoint: &Checkpoint,
@@ -67,10 +81,9 @@ fn open_segments(
                 let detail = "its name and its header disagree".to_owned();
                 return Err(OpenError::File { file, detail });
             }
-            // The process ended while it was being made: nothing in it was ever acknowledged.
             None => {
-                drop(handle);
-                disk.remove(&file).map_err(|error| OpenError::File { file, detail: error.to_string() })?;
+                let detail = "it is a database, but not a segment".to_owned();
+                return Err(OpenError::File { file, detail });
             }
         }
     }

@@ -225,7 +225,7 @@ impl Scan<'_> {
             let (first, row) = row?;
             let (first, columns) = (first.value(), Columns::read(first.value(), row.value()));
             // Places that no readable columns tell of are looked at one by one.
-            while self.position < first {
+            while self.position < first.min(to + 1) {
                 self.visit(tables, self.position)?;
                 self.position += 1;
             }

@@ -5,7 +5,7 @@
 
 use super::bloom::Bloom;
 use super::columns::{Columns, pipeline_key, run_key};
-use super::disk::{Disk, Handle, OpenError};
+use super::disk::{Disk, Handle, OpenError, UNFINISHED};
 use super::schema::{
     ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, JOURNAL, KEYS, NAMES, Sealed, from_checked_json,
     to_checked_json, unchecked,
@@ -288,7 +288,13 @@ fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Resul
 
 /// Makes every table and the header of a new segment, durably.
 pub(super) fn create(disk: &dyn Disk, about: About, cache_bytes: usize) -> Result<Segment, redb::Error> {
-    let database = disk.open(&file_name(about.first_sequence), cache_bytes)?;
+    let file = file_name(about.first_sequence);
+    let unfinished = format!("{file}{UNFINISHED}");
+    // An attempt that failed before may have left anything there.
+    if disk.names()?.contains(&unfinished) {
+        disk.remove(&unfinished)?;
+    }
+    let database = disk.open(&unfinished, cache_bytes)?;
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     {
@@ -302,6 +308,7 @@ pub(super) fn create(disk: &dyn Disk, about: About, cache_bytes: usize) -> Resul
         transaction.open_table(ABOUT)?.insert("about", to_checked_json("about", &about).as_slice())?;
     }
     transaction.commit()?;
+    disk.publish(&unfinished, &file)?;
     let last = (about.first_sequence - 1, about.first_commit - 1);
     Ok(Segment::new(about, Handle::Writable(database), Vec::new(), last))
 }

@@ -31,12 +31,8 @@ impl Writer {
             return self.retry_broken();
         }
         self.retain();
-        if self.is_full() || self.is_old() {
-            // Only the segment being written is replayed after a crash.
-            self.checkpoint();
-            if let Err(error) = self.roll() {
-                tracing::error!(%error, "no new segment could be begun; the old one grows on");
-            }
+        if self.is_old() {
+            self.begin_next();
         }
         self.checkpoint_when_due();
     }

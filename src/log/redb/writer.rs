@@ -26,9 +26,6 @@ const GROUP_REQUESTS: usize = 1024;
 const TICK: Duration = Duration::from_millis(100);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
-/// A segment holds no more events than this, whatever its size.
-const SEGMENT_EVENTS: u64 = 1 << 20;
-
 /// What the writer is told.
 pub(super) enum Order {
     Commit(Request),
@@ -40,6 +37,7 @@ pub(super) enum Order {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) segment_bytes: u64,
+    pub(super) segment_events: u64,
     pub(super) cache_bytes: usize,
     pub(super) max_age: Duration,
     pub(super) max_bytes: u64,
@@ -129,6 +127,7 @@ impl Writer {
             if !requests.is_empty() {
                 self.commit(requests);
             }
+            self.roll_when_full();
             if closing.is_some() {
                 self.close();
                 return closing;
@@ -177,7 +176,7 @@ impl Writer {
                 number
             }
         });
-        let columns = columns::encode(group.stored_at().0, &entries);
+        let columns = columns::encode(self.next.0, group.stored_at().0, &entries);
         let commit = if group.journal.is_empty() { self.commit } else { self.commit + 1 };
         let written = self
             .active
@@ -301,9 +300,24 @@ impl Writer {
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    fn roll_when_full(&mut self) {
+        if !self.broken && self.is_full() {
+            self.begin_next();
+        }
+    }
+
+    /// Goes on in a new segment. What the old ones journaled is checkpointed first, so that a crash has only the
+    /// newest to replay.
+    pub(super) fn begin_next(&mut self) {
+        self.checkpoint();
+        if let Err(error) = self.roll() {
+            tracing::error!(%error, "no new segment could be begun; the old one grows on");
+        }
+    }
+
+    fn is_full(&self) -> bool {
         self.active_bytes >= self.limits.segment_bytes
-            || self.next.0 - self.active.about.first_sequence >= SEGMENT_EVENTS
+            || self.next.0 - self.active.about.first_sequence >= self.limits.segment_events
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -326,16 +340,10 @@ impl Writer {
         let oldest = self.shared.bounds.borrow().oldest;
         let management = self.shared.management.load();
         let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.control.checkpoint(self.commit, oldest, &self.dirty, &management, &kept) {
+        let disk = &*self.shared.disk;
+        match self.control.checkpoint(disk, self.commit, oldest, &self.dirty, &management, &kept) {
             Ok(()) => self.dirty = Dirty::default(),
-            Err(error) => {
-                drop(kept);
-                tracing::warn!(%error, "the checkpoint failed; the journals still have everything");
-                match Control::open(&*self.shared.disk) {
-                    Ok((control, _)) => self.control = control,
-                    Err(error) => tracing::warn!(%error, "the control file could not be opened again"),
-                }
-            }
+            Err(error) => tracing::warn!(%error, "the checkpoint failed; the journals still have everything"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Cutting a text that [`super::scan`] has accepted into the spans of its members and elements.
+//! Cutting a text that [`super::scan`] has accepted into the spans of its members.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,24 +24,8 @@ pub fn members(text: &[u8], span: Range<usize>) -> Option<Vec<(Cow<'_, str>, Ran
     Some(members)
 }
 
-/// The spans of the elements of the array at `span`; `None` when there is no array.
-pub fn elements(text: &[u8], span: Range<usize>) -> Option<Vec<Range<usize>>> {
-    let mut at = skip_space(text, span.start);
-    if text.get(at) != Some(&b'[') {
-        return None;
-    }
-    let mut elements = Vec::new();
-    at = skip_space(text, at + 1);
-    while at < span.end && !matches!(text.get(at), Some(b']') | None) {
-        let end = skip_value(text, at);
-        elements.push(at..end);
-        at = next(text, end);
-    }
-    Some(elements)
-}
-
 /// The string at `span` without escapes; `None` when there is no string.
-pub fn text(text: &[u8], span: Range<usize>) -> Option<Cow<'_, str>> {
+fn text(text: &[u8], span: Range<usize>) -> Option<Cow<'_, str>> {
     let quoted = text.get(span)?;
     let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr::memchr(b'\\', inner).is_some() {
@@ -108,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_and_elements_keep_their_bytes() {
+    fn members_keep_their_bytes() {
         let source = br#" { "a" : {"x":"}\"]"} , "\u0062":[1, 2.0 ,"3"],"c":null } "#;
         let members = members(source, 0..source.len()).unwrap();
         let shown: Vec<(&str, &str)> = members
@@ -116,10 +100,6 @@ mod tests {
             .map(|(name, span)| (&**name, std::str::from_utf8(&source[span.clone()]).unwrap()))
             .collect();
         assert_eq!(shown, [("a", r#"{"x":"}\"]"}"#), ("b", r#"[1, 2.0 ,"3"]"#), ("c", "null")]);
-        let inner = elements(source, members[1].1.clone()).unwrap();
-        let shown: Vec<&[u8]> = inner.into_iter().map(|span| &source[span]).collect();
-        assert_eq!(shown, [&b"1"[..], b"2.0", br#""3""#]);
-        assert_eq!(elements(b"[]", 0..2), Some(vec![]));
         assert_eq!(super::members(b"{}", 0..2), Some(vec![]));
         assert_eq!(super::members(b"[]", 0..2), None);
     }

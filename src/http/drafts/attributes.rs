@@ -1,0 +1,155 @@
+//! The attributes of a `CloudEvent`, however it came: what they must be, and the draft they make.
+//!
+//! `source`, `subject`, `dataschema` and extensions are kept beside the event as one JSON object, sorted by name
+//! after `source`, so that the same event sent again is the same whatever the order of its attributes.
+
+use super::{Names, Texts, Violations, draft_of};
+use crate::model::{EventDraft, EventId, Violation, push_json_string};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+const NAMES: Names = Names { timestamp: "time", run_id: "runid" };
+
+/// An attribute's value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    /// A boolean or an integer, as written.
+    Plain(String),
+}
+
+impl<'a> Value<'a> {
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
+/// The attributes that were given, by name.
+#[derive(Debug, Default)]
+pub(super) struct Attributes<'a>(BTreeMap<Cow<'a, str>, Value<'a>>);
+
+impl<'a> Attributes<'a> {
+    /// Takes one in.
+    pub(super) fn put(&mut self, name: Cow<'a, str>, value: Value<'a>, violations: &mut Violations) {
+        let is_name = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        if !is_name(&name) {
+            let cut: String = name.chars().take(super::MAX_NAME).collect();
+            let why = "an attribute is named with 1 to 64 of a-z and 0-9";
+            violations.at(&Violation::escape(&cut), why);
+            return;
+        }
+        match self.0.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(value);
+            }
+            Entry::Occupied(taken) => violations.twice(taken.key()),
+        }
+    }
+
+    /// Takes out one that must be a text.
+    fn text(&mut self, name: &str, violations: &mut Violations) -> Option<Cow<'a, str>> {
+        let text = self.0.remove(name)?.into_text();
+        if text.is_none() {
+            violations.at(name, "must be a string");
+        }
+        text
+    }
+
+    fn required(&mut self, name: &str, violations: &mut Violations) -> Option<Cow<'a, str>> {
+        if !self.0.contains_key(name) {
+            violations.at(name, "is required");
+        }
+        let text = self.text(name, violations)?;
+        if text.is_empty() {
+            violations.at(name, "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The draft that these attributes and `data` make.
+    pub(super) fn into_draft(
+        mut self,
+        data: Option<Bytes>,
+        violations: &mut Violations,
+    ) -> Option<EventDraft> {
+        let before = violations.count();
+        // The place in a log, of an event that was read there and comes here: it gets one in this log.
+        self.0.remove("sequence");
+        let version = self.required("specversion", violations);
+        if version.is_some_and(|version| version != "1.0") {
+            violations.at("specversion", "must be 1.0");
+        }
+        let (id, source) = (self.required("id", violations), self.required("source", violations));
+        for name in ["subject", "dataschema"] {
+            if self.0.get(name).is_some_and(|value| *value == Value::Text("".into())) {
+                violations.at(name, "must not be empty");
+            }
+        }
+        if let Some(kind) = self.text("datacontenttype", violations)
+            && !is_json(&kind)
+        {
+            violations
+                .at("datacontenttype", "only JSON data is taken: application/json or a type ending in +json");
+        }
+        let texts = Texts {
+            id: id.zip(source.as_deref()).map(|(id, source)| event_id(id, source)),
+            event_type: self.required("type", violations),
+            timestamp: self.text("time", violations),
+            pipeline: self.text("pipeline", violations),
+            run_id: self.text("runid", violations),
+        };
+        let mut draft = draft_of(&texts, &NAMES, data, violations)?;
+        draft.extensions = Some(self.kept(source.as_deref().unwrap_or_default()));
+        (violations.count() == before).then_some(draft)
+    }
+
+    /// What is left, as it is kept beside the event.
+    fn kept(self, source: &str) -> Bytes {
+        let mut out = br#"{"source":"#.to_vec();
+        push_json_string(&mut out, source);
+        for (name, value) in self.0 {
+            out.push(b',');
+            push_json_string(&mut out, &name);
+            out.push(b':');
+            match value {
+                Value::Text(text) => push_json_string(&mut out, &text),
+                Value::Plain(text) => out.extend_from_slice(text.as_bytes()),
+            }
+        }
+        out.push(b'}');
+        out.into()
+    }
+}
+
+/// Whether a media type is JSON.
+pub(crate) fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}
+
+/// The given id where it is one, else `evt_` and a hash of the two texts that make a `CloudEvent` unique.
+fn event_id<'a>(id: Cow<'a, str>, source: &str) -> Cow<'a, str> {
+    if EventId::parse(&id).is_ok() {
+        return id;
+    }
+    // The length in between keeps "a" + "bc" apart from "ab" + "c".
+    let digest = Sha256::new()
+        .chain_update((source.len() as u64).to_le_bytes())
+        .chain_update(source)
+        .chain_update(&*id);
+    let mut made = "evt_".to_owned();
+    for byte in &digest.finalize()[..20] {
+        made.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    Cow::Owned(made)
+}

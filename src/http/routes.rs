@@ -1,0 +1,169 @@
+//! The table of routes. Each path is exactly what stands here: nothing is normalised.
+
+use super::App;
+use super::cors::Cors;
+use super::edge::Edge;
+use super::problem::Problem;
+use super::request_id::RequestIds;
+use super::{destinations, keys, metrics, operations, poll, publish, stream, tenants, tickets};
+use actix_web::http::Method;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard};
+use std::rc::Rc;
+
+/// Every route.
+fn add_all(table: &mut Table<'_>) {
+    let (mut events, mut batch) = (Path::at("/api/v1/events"), Path::at("/api/v1/events/batch"));
+    events = events.cross_origin().get(poll::list);
+    batch = batch.get(poll::one_named_batch);
+    if table.app.broker.config().server.publish_api {
+        (events, batch) = (events.post(publish::one), batch.post(publish::many));
+    }
+    table.add(events);
+    table.add(batch);
+    table.add(Path::at("/api/v1/events/stream").cross_origin().get(stream::open));
+    table.add(Path::at("/api/v1/events/{id}").cross_origin().get(poll::one));
+    table.add(Path::at("/api/v1/events/{id}/deliveries").get(destinations::of_event));
+    table.add(Path::at("/api/v1/stream-tickets").post(tickets::create));
+    table.add(Path::at("/api/v1/destinations").get(destinations::list).post(destinations::create));
+    table.add(
+        Path::at("/api/v1/destinations/{id}")
+            .get(destinations::show)
+            .patch(destinations::change)
+            .delete(destinations::remove),
+    );
+    table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
+    table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));
+    table.add(Path::at("/api/v1/tenants").get(tenants::list).post(tenants::create));
+    table.add(Path::at("/healthz").get(operations::alive));
+    table.add(Path::at("/livez").get(operations::alive));
+    table.add(Path::at("/readyz").get(operations::ready));
+    table.add(Path::at("/metrics").get(metrics::show));
+    table.add(Path::at("/").get(operations::root));
+}
+
+/// Adds everything to the application of one worker thread.
+pub(super) fn configure(config: &mut ServiceConfig, app: &Data<App>) {
+    let mut table = Table::new(config, app.clone());
+    add_all(&mut table);
+    table.add_not_found();
+}
+
+/// Where paths are added, once for each worker thread.
+struct Table<'c> {
+    config: &'c mut ServiceConfig,
+    app: Data<App>,
+    cors: Option<Rc<Cors>>,
+    ids: Rc<RequestIds>,
+}
+
+impl<'c> Table<'c> {
+    fn new(config: &'c mut ServiceConfig, app: Data<App>) -> Self {
+        let cors = Cors::new(&app.broker.config().server.cors_origins).map(Rc::new);
+        Self { config, app, cors, ids: Rc::new(RequestIds::new()) }
+    }
+
+    /// Adds a path. The first one added that fits a request takes it.
+    fn add(&mut self, path: Path) {
+        let allow = path.allow.join(", ");
+        let refuse = move || {
+            let refused = Problem::method_not_allowed(&allow);
+            async move { Err::<HttpResponse, Problem>(refused) }
+        };
+        let edge = self.edge(path.path, path.cross_origin);
+        self.config.service(path.resource.default_service(web::route().to(refuse)).wrap(edge));
+    }
+
+    /// Answers whatever fits no path.
+    fn add_not_found(&mut self) {
+        let edge = self.edge("(none)", false);
+        self.config.default_service(web::route().to(not_found).wrap(edge));
+    }
+
+    fn edge(&self, path: &'static str, cross_origin: bool) -> Edge {
+        Edge {
+            cors: self.cors.clone().filter(|_| cross_origin),
+            ids: Rc::clone(&self.ids),
+            metrics: self.app.metrics.route(path),
+            draining: self.app.broker.draining(),
+        }
+    }
+}
+
+async fn not_found(method: Method) -> Result<HttpResponse, Problem> {
+    if method == Method::CONNECT {
+        // There is no path in such a request: this is no proxy.
+        return Err(Problem::method_not_allowed("GET, HEAD, POST, PATCH, DELETE"));
+    }
+    Err(Problem::not_found("there is no such path"))
+}
+
+/// One path with what can be done there.
+struct Path {
+    path: &'static str,
+    resource: Resource,
+    allow: Vec<&'static str>,
+    cross_origin: bool,
+}
+
+impl Path {
+    /// A path, `{name}` standing for one segment.
+    fn at(path: &'static str) -> Self {
+        Self { path, resource: web::resource(path), allow: Vec::new(), cross_origin: false }
+    }
+
+    /// Lets the origins that the config allows read it.
+    fn cross_origin(mut self) -> Self {
+        self.cross_origin = true;
+        self
+    }
+
+    /// `GET` and `HEAD`.
+    fn get<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.allow.extend(["GET", "HEAD"]);
+        let either = guard::Any(guard::Get()).or(guard::Head());
+        self.resource = self.resource.route(web::route().guard(either).to(handler));
+        self
+    }
+
+    /// `POST`.
+    fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method("POST", web::post().to(handler))
+    }
+
+    /// `PATCH`.
+    fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method("PATCH", web::patch().to(handler))
+    }
+
+    /// `DELETE`.
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method("DELETE", web::delete().to(handler))
+    }
+
+    fn method(mut self, name: &'static str, route: Route) -> Self {
+        self.allow.push(name);
+        self.resource = self.resource.route(route);
+        self
+    }
+}

@@ -1,0 +1,141 @@
+//! Flipped bits in the full segments of a log (those that are only read): what is read is what was written, or an error; never anything else.
+
+use super::simulated_disk::Dice;
+use super::*;
+use crate::log::Order as ReadOrder;
+use crate::model::{EventDraft, EventFilter, EventType, TypePattern};
+use bytes::Bytes;
+use futures_executor::block_on;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const TENANT: TenantId = TenantId(1);
+const EVENTS: u64 = 400;
+const FLIPS: usize = 1000;
+
+fn config(path: &Path) -> StorageConfig {
+    StorageConfig {
+        path: path.to_owned(),
+        cache_bytes: 1 << 20,
+        tail_bytes: 1,
+        min_free: 0,
+        ..StorageConfig::default()
+    }
+}
+
+fn open(path: &Path) -> Result<Arc<RedbLog>, OpenError> {
+    let folder = Folder::open(path)?;
+    RedbLog::open_on(Arc::new(folder), &config(path), Duration::from_secs(3600), false, 150)
+}
+
+fn fill(path: &Path) -> BTreeMap<u64, Bytes> {
+    let log = open(path).unwrap();
+    let mut written = BTreeMap::new();
+    for n in 0..EVENTS {
+        let draft = EventDraft {
+            id: None,
+            event_type: EventType::parse(["a.one", "a.two", "b"][(n % 3) as usize]).unwrap(),
+            timestamp: None,
+            pipeline: Some(format!("p{}", n % 5).into()),
+            run_id: None,
+            data: Bytes::from(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "y".repeat(120))),
+            extensions: None,
+        };
+        let commit = Commit { tenant: Some(TENANT), events: vec![draft], ..Commit::default() };
+        let committed = block_on(log.commit(commit)).unwrap();
+        written.insert(committed.events[0].sequence().0, committed.events[0].data());
+    }
+    block_on(log.close());
+    written
+}
+
+/// Reads everything that matches, going around what is corrupt. Gives what was read and what was named.
+fn read_around(log: &RedbLog, filter: &EventFilter) -> (BTreeMap<u64, Bytes>, Vec<u64>, bool) {
+    let (mut read, mut named, mut from) = (BTreeMap::new(), Vec::new(), Sequence::ZERO);
+    loop {
+        let query = Query {
+            tenant: TENANT,
+            filter: filter.clone(),
+            from,
+            up_to: Sequence(u64::MAX),
+            order: ReadOrder::Ascending,
+            limit: 100,
+            max_bytes: usize::MAX,
+        };
+        match block_on(log.read(query)) {
+            Ok(page) => {
+                read.extend(page.events.iter().map(|event| (event.sequence().0, event.data())));
+                from = page.scanned_to;
+                if !page.has_more {
+                    return (read, named, true);
+                }
+            }
+            Err(LogError::Corrupt { sequence }) => {
+                named.push(sequence.0);
+                from = sequence;
+            }
+            Err(_) => return (read, named, false),
+        }
+    }
+}
+
+#[test]
+fn a_thousand_flipped_bits_and_none_is_served() {
+    let original = tempfile::tempdir().unwrap();
+    let written = fill(original.path());
+    let files: Vec<_> = std::fs::read_dir(original.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "redb"))
+        .collect();
+    assert!(files.len() >= 4, "the log has several segments");
+    let mut sealed: Vec<_> = files.iter().filter(|path| path.to_string_lossy().contains("log-")).collect();
+    sealed.sort();
+    // The newest is written: the store itself may give up on a damaged one.
+    sealed.pop();
+    let copy = tempfile::tempdir().unwrap();
+    for path in &files {
+        std::fs::copy(path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let mut dice = Dice::new(7);
+    let (mut refused, mut corrupt, mut unharmed) = (0, 0, 0);
+    let filter = EventFilter::of_types(vec![TypePattern::parse("a.*").unwrap()]);
+    for _ in 0..FLIPS {
+        let victim = sealed[dice.below(sealed.len() as u64) as usize];
+        let target = copy.path().join(victim.file_name().unwrap());
+        let mut bytes = std::fs::read(victim).unwrap();
+        // Most of a file is empty: aim at what is not.
+        let used: Vec<usize> =
+            (0..bytes.len()).step_by(64).filter(|at| bytes[*at..].iter().take(64).any(|b| *b != 0)).collect();
+        let at = used[dice.below(used.len() as u64) as usize] + dice.below(64) as usize;
+        bytes[at.min(victim.metadata().unwrap().len() as usize - 1)] ^= 1 << dice.below(8);
+        std::fs::write(&target, &bytes).unwrap();
+        let opened = std::panic::catch_unwind(|| open(copy.path()));
+        match opened {
+            Ok(Ok(log)) => {
+                for filter in [&EventFilter::default(), &filter] {
+                    let (read, named, whole) = read_around(&log, filter);
+                    for (sequence, data) in &read {
+                        assert_eq!(written.get(sequence), Some(data), "a flipped bit was served");
+                    }
+                    let wanted = |sequence: &u64| filter.types.is_empty() || !sequence.is_multiple_of(3);
+                    let expected = written.keys().filter(|sequence| wanted(sequence));
+                    let lost: Vec<_> =
+                        expected.filter(|one| !read.contains_key(one) && !named.contains(one)).collect();
+                    assert!(lost.is_empty() || !whole, "missing without a word: {lost:?}");
+                    if named.is_empty() && whole { unharmed += 1 } else { corrupt += 1 }
+                }
+                block_on(log.close());
+            }
+            _ => refused += 1,
+        }
+        // Repair may have written to any of them.
+        for path in &files {
+            std::fs::copy(path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    assert!(
+        corrupt > 0 && refused > 0 && unharmed > 0,
+        "{refused} refused, {corrupt} corrupt, {unharmed} unharmed"
+    );
+}

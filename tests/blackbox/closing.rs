@@ -1,0 +1,170 @@
+//! SIGTERM: what is under way is finished, streams say goodbye, the process ends with 0.
+
+use crate::support::{EventStream, Item, PUBLISHER, Receiver, Reply, Request, Server, Settings, eventually};
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+#[test]
+fn an_idle_server_ends_at_once_with_0() {
+    let mut server = Server::start();
+    let started = Instant::now();
+    server.terminate();
+    assert_eq!(server.exit_within(Duration::from_secs(10)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn interrupting_is_asking_to_end() {
+    let mut server = Server::start();
+    crate::support::signal("INT", server.pid());
+    assert_eq!(server.exit_within(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn streams_end_with_a_jittered_retry_and_a_closing_event() {
+    let mut server = Server::start();
+    let mut streams: Vec<EventStream> = (0..6).map(|_| server.stream("")).collect();
+    server.publish_many("a", 1);
+    for stream in &mut streams {
+        stream.message();
+    }
+    let started = Instant::now();
+    server.terminate();
+    let mut retries = HashSet::new();
+    for stream in &mut streams {
+        let items = stream.rest();
+        let retry = items.iter().find_map(|item| if let Item::Retry(ms) = item { Some(*ms) } else { None });
+        retries.insert(retry.unwrap_or_else(|| panic!("no retry time in {items:?}")));
+        let Some(Item::Message(last)) = items.iter().rfind(|item| matches!(item, Item::Message(_))) else {
+            panic!("no closing event in {items:?}");
+        };
+        assert_eq!((last.event.as_str(), last.data.as_str()), ("stream.closing", "{}"));
+    }
+    assert!(retries.len() > 1, "all come back at the same moment: {retries:?}");
+    assert_eq!(server.exit_within(Duration::from_secs(10)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_stream_that_never_reads_does_not_hold_the_server_past_its_drain() {
+    let mut server = Settings::new().with("server.drain", r#""2s""#).start();
+    let _stuck = server.stream("");
+    let filler = "x".repeat(8000);
+    let events: Vec<_> = (0..100).map(|_| json!({"type": "a", "data": {"s": filler}})).collect();
+    for _ in 0..12 {
+        server.post("/api/v1/events/batch", &json!({"events": events})).must(201);
+    }
+    let started = Instant::now();
+    server.terminate();
+    assert_eq!(server.exit_within(Duration::from_secs(15)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+}
+
+#[test]
+fn publishes_under_way_are_answered_and_what_was_acknowledged_is_there() {
+    let mut server = Server::start();
+    let acknowledged = Mutex::new(Vec::new());
+    let cut_off = Mutex::new(Vec::new());
+    let stop = AtomicBool::new(false);
+    let address = server.address();
+    std::thread::scope(|scope| {
+        for publisher in 0..4 {
+            let (acknowledged, cut_off, stop) = (&acknowledged, &cut_off, &stop);
+            scope.spawn(move || {
+                for n in 0.. {
+                    let id = format!("p{publisher}-{n}");
+                    let request = Request::post("/api/v1/events").key(PUBLISHER);
+                    let request = request.json(&json!({"type": "a", "id": id, "data": {"n": n}}));
+                    // A connection that is refused was never begun; one that was accepted is answered.
+                    let Ok(mut connection) = crate::support::Connection::open(address) else {
+                        return;
+                    };
+                    match connection.exchange(&request) {
+                        Ok(answer) if answer.status == 201 => acknowledged.lock().unwrap().push(id),
+                        Ok(answer) => {
+                            assert_eq!(answer.status, 503, "{answer:?}");
+                            assert!(answer.header("Retry-After").is_some());
+                            return;
+                        }
+                        Err(error) => {
+                            cut_off.lock().unwrap().push(format!("{id}: {error}"));
+                            return;
+                        }
+                    }
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        eventually("some publishes", || (acknowledged.lock().unwrap().len() > 60).then_some(()));
+        server.terminate();
+        assert_eq!(server.exit_within(Duration::from_secs(15)).code(), Some(0));
+        stop.store(true, Ordering::Relaxed);
+    });
+    // A connection may sit in the listener's backlog, unseen by the server, when the listener closes.
+    assert!(cut_off.lock().unwrap().len() <= 4, "{cut_off:?}");
+    server.spawn();
+    server.wait_until_ready();
+    for id in acknowledged.lock().unwrap().iter() {
+        server.get(&format!("/api/v1/events/{id}")).must(200);
+    }
+}
+
+#[test]
+fn a_delivery_under_way_is_finished_and_not_repeated_after_the_restart() {
+    let mut server = Server::start();
+    let receiver = Receiver::start(|_| Reply::after(Duration::from_millis(800), Reply::status(200)));
+    server.post("/api/v1/destinations", &receiver.destination()).must(201);
+    let seen = eventually_seen(&receiver);
+    server.publish_many("a", 3);
+    seen(3);
+    server.restart();
+    server.publish_many("a", 1);
+    let deliveries = receiver.wait_for(4);
+    let mut sequences: Vec<u64> = deliveries.iter().map(crate::support::Delivery::sequence).collect();
+    sequences.sort_unstable();
+    sequences.dedup();
+    assert_eq!(sequences.len(), deliveries.len(), "nothing is delivered twice over a clean stop");
+}
+
+/// Waits until the endpoint has begun to serve `count` requests, answered or not.
+fn eventually_seen(receiver: &Receiver) -> impl Fn(usize) + use<> {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counting = std::sync::Arc::clone(&count);
+    receiver.behave(move |_| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        Reply::after(Duration::from_millis(800), Reply::status(200))
+    });
+    move |wanted| eventually("requests under way", || (count.load(Ordering::SeqCst) >= wanted).then_some(()))
+}
+
+#[test]
+fn a_long_poll_is_answered_when_the_server_ends() {
+    let mut server = Server::start();
+    let address = server.address();
+    std::thread::scope(|scope| {
+        let polls: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(move || {
+                    let request = Request::get("/api/v1/events?wait_ms=30000").key(crate::support::READER);
+                    crate::support::Connection::open(address)?.exchange(&request)
+                })
+            })
+            .collect();
+        // An ordinary request behind them shows that they are being served.
+        server.head();
+        let started = Instant::now();
+        server.terminate();
+        assert_eq!(server.exit_within(Duration::from_secs(15)).code(), Some(0));
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+        for poll in polls {
+            if let Ok(answer) = poll.join().unwrap() {
+                assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+            }
+        }
+    });
+}

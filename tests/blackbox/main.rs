@@ -1,0 +1,35 @@
+//! Black-box tests: the real binary as a process, driven through its sockets, held to its documented contract.
+//!
+//! Nothing in here knows how the program is built. Each test starts a server of its own.
+
+// Real processes run in real time.
+#![allow(clippy::disallowed_methods)]
+// Whatever goes wrong in a helper is a failed test.
+#![allow(clippy::unwrap_used)]
+// Requests and configs are small texts, put together for reading and not for speed.
+#![allow(clippy::format_push_string, clippy::format_collect)]
+
+mod support;
+
+mod access;
+mod batches;
+mod bodies;
+mod closing;
+mod cloudevents;
+mod config_errors;
+mod crash;
+mod crash_points;
+mod cursors;
+mod deliveries;
+mod destinations;
+mod disk_faults;
+mod durability;
+mod faults;
+mod idempotency;
+mod independent_client;
+mod publishing;
+mod reading;
+mod storage_full;
+mod stream_gaps;
+mod streaming;
+mod tenants;

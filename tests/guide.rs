@@ -1,0 +1,134 @@
+//! Every command of the README's guide, and every example, run against the real program.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_campanile");
+
+/// A broker as a newcomer starts it: what it prints tells its address and key.
+struct Started {
+    child: Child,
+    url: String,
+    key: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Started {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut after = |mark: &str| {
+            lines.find_map(|line| line.split_once(mark).map(|(_, rest)| rest.to_owned())).unwrap()
+        };
+        let url = after("listens on ");
+        let key = after("shown this once: ");
+        Self { child, url, key, _folder: folder }
+    }
+
+    fn run(&self, command: &mut Command) -> Output {
+        let output =
+            command.env("CAMPANILE_URL", &self.url).env("CAMPANILE_KEY", &self.key).output().unwrap();
+        let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{}{}", shown(&output.stdout), shown(&output.stderr));
+        output
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The fenced blocks that are marked as commands of the guide.
+fn guide() -> Vec<String> {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let blocks = readme.split("```sh guide\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_command_of_the_guide_works() {
+    let broker = Started::new();
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let blocks = guide();
+    assert_eq!(blocks.len(), 6, "the guide's commands were not found");
+    let said: Vec<String> = blocks
+        .iter()
+        .map(|block| text(&broker.run(Command::new("bash").args(["-ec", block]).env("PATH", &path))))
+        .collect();
+    assert!(said[0].contains(r#""sequence":1"#), "{}", said[0]);
+    assert!(said[1].contains("evt_first") && said[1].contains("next_cursor"));
+    assert!(said[2].contains("event: pipeline.completed") && said[2].contains("event: stream.end"));
+    assert!(said[3].contains("whsec_"));
+    assert!(said[4].contains("\"data\""));
+    assert!(said[5].contains("pipeline.failed") && said[5].contains("cmp_"));
+}
+
+/// Examples are built beside the tests of the same run.
+fn example(name: &str) -> PathBuf {
+    let path = Path::new(PROGRAM).parent().unwrap().join("examples").join(name);
+    assert!(path.exists(), "{} is not built", path.display());
+    path
+}
+
+#[test]
+fn the_examples_publish_follow_and_receive() {
+    let broker = Started::new();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("place");
+    assert!(text(&broker.run(&mut Command::new(example("publish")))).contains("is event 1 of the log"));
+    std::fs::write(&place, "0").unwrap();
+    let followed = text(&broker.run(Command::new(example("follow")).arg(&place).arg("1")));
+    assert!(followed.starts_with("1 pipeline.completed {"), "{followed}");
+    assert_eq!(std::fs::read_to_string(&place).unwrap(), "1");
+
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let mut receiver = Command::new(example("receive"))
+        .arg("127.0.0.1:0")
+        .env("WEBHOOK_SECRET", secret)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(receiver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.next().unwrap().replace("receiving on ", "");
+    let create = format!(
+        "curl -sf -H \"Authorization: Bearer $CAMPANILE_KEY\" -H 'Content-Type: application/json' -d '{{\"url\":\"http://{address}/\",\"verification\":\"none\",\"secret\":\"{secret}\",\"start\":\"oldest\"}}' $CAMPANILE_URL/api/v1/destinations"
+    );
+    broker.run(Command::new("bash").args(["-ec", &create]));
+    let received = lines.next().unwrap();
+    receiver.kill().unwrap();
+    receiver.wait().unwrap();
+    assert!(received.starts_with("verified evt_example_publish: {"), "{received}");
+}
+
+#[test]
+fn the_example_of_embedding_runs_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(example("embed")).arg(folder.path()).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(r#"the handler heard {"error":"no space"}"#), "{said}");
+    assert!(said.contains("event 2 is pipeline.failed"));
+    let lines: Vec<usize> = ["publish", "receive", "follow", "embed"]
+        .iter()
+        .map(|name| std::fs::read_to_string(format!("examples/{name}.rs")).unwrap().lines().count())
+        .collect();
+    assert!(lines.iter().all(|lines| *lines <= 80), "{lines:?}");
+}
