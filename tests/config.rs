@@ -48,7 +48,7 @@ fn every_mistake_is_named_with_file_line_and_key() {
         "config.toml:5:1: delivery.timeout: must be a text in quotes",
         "config.toml:7:1: keys[0].name: the environment variable MISSING is not set",
         "config.toml:8:1: keys[0].token: must be",
-        "keys[0].scopes: is needed",
+        "config.toml:6:1: keys[0].scopes: is needed",
     ] {
         assert!(errors.iter().any(|error| error.contains(wanted)), "{wanted}\n{}", errors.join("\n"));
     }
@@ -83,4 +83,139 @@ fn a_default_in_a_variable_and_the_seed_s_section_are_understood() {
     assert_eq!(webhook.secret.as_ref().unwrap().0, "a-secret-of-some-length");
     assert_eq!(webhook.events.len(), 2);
     assert!(!format!("{config:?}").contains("a-secret-of-some-length"), "secrets are not shown");
+}
+
+/// The settings of a config, by the names of the structures that hold them.
+fn settings_of(config: &Config) -> Vec<String> {
+    let shown = format!("{config:#?}");
+    let (mut open, mut names) = (Vec::new(), Vec::new());
+    for line in shown.lines().map(str::trim) {
+        if line.starts_with(['}', ']', ')']) {
+            open.pop();
+            continue;
+        }
+        let (name, value) = line.split_once(": ").unwrap_or(("", line));
+        let is_section = value.ends_with("Config {");
+        if !is_section && open.last().is_some_and(|holder: &String| holder.ends_with("Config")) {
+            names.push(name.to_owned());
+        }
+        if value.ends_with(['{', '[', '(']) {
+            open.push(value.trim_end_matches([' ', '{', '[', '(']).to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_setting_is_in_the_shipped_file() {
+    let text = include_str!("../config.toml");
+    let lists = "[[events.webhooks]]\nurl = \"https://a.example\"\n[[keys]]\nname = \"a\"\ntoken = \"a\"\nscopes = [\"admin\"]\n";
+    let names = settings_of(&read(lists).unwrap());
+    assert!(names.len() > 45 && names.contains(&"expires_at".to_owned()), "{names:?}");
+    for name in names.iter().filter(|name| !["keys", "webhooks"].contains(&name.as_str())) {
+        let shown = text.lines().any(|line| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{name} = ")) || line.contains(&format!(" {name} = "))
+        });
+        assert!(shown, "config.toml does not show {name}");
+    }
+}
+
+#[test]
+fn every_setting_of_the_shipped_file_can_be_changed_there_and_in_the_environment() {
+    let (mut section, mut changed) = ("", 0);
+    for line in include_str!("../config.toml").lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        }
+        let Some((name, value)) = line.split('#').next().unwrap().trim_end().split_once(" = ") else {
+            continue;
+        };
+        if name == "retention" {
+            continue;
+        }
+        let other = other_than(name, value);
+        let in_file = read(&format!("[{section}]\n{name} = {other}\n")).unwrap();
+        assert_ne!(in_file, Config::default(), "{section}.{name}");
+        let variable = format!("CAMPANILE_{}__{}", section.to_uppercase(), name.to_uppercase());
+        let loose = other.replace(['"', '[', ']'], "");
+        assert_eq!(read_with("", &[(&variable, &loose)]).unwrap(), in_file, "{variable}");
+        changed += 1;
+    }
+    assert!(changed > 30, "{changed}");
+    for retention in ["max_age = \"1d\"", "max_bytes = \"1GiB\""] {
+        assert_ne!(read(&format!("[storage]\nretention = {{ {retention} }}")).unwrap(), Config::default());
+    }
+}
+
+/// Another valid value of the same kind.
+fn other_than(name: &str, value: &str) -> String {
+    match (name, value) {
+        ("allow_networks", _) => "[\"127.0.0.0/8\"]".to_owned(),
+        ("catalogs", _) => "[\"acme\"]".to_owned(),
+        ("cors_origins", _) => "[\"https://app.example.com\"]".to_owned(),
+        (_, "true") => "false".to_owned(),
+        (_, "false") => "true".to_owned(),
+        (_, number) if number.chars().all(|c| c.is_ascii_digit()) => {
+            (number.parse::<u64>().unwrap() + 1).to_string()
+        }
+        ("path", _) => "\"elsewhere\"".to_owned(),
+        _ => {
+            let at = value.find(|c: char| c.is_ascii_digit()).unwrap();
+            let digit = if value[at..].starts_with('2') { "3" } else { "2" };
+            format!("{}{digit}{}", &value[..at], &value[at + 1..])
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_and_said_once() {
+    for (text, wanted) in [
+        ("[server]\n\"\" = 1\n", "config.toml:2:1: server.\"\": there is no such setting"),
+        ("[storage]\npath = \"${A\"\n", "config.toml:2:1: storage.path: a ${ has no }"),
+        ("[storage]\npath = \"${A B}\"\n", "config.toml:2:1: storage.path: between ${ and } must be"),
+        (
+            "[storage]\npath = \"${A}\"\n",
+            "config.toml:2:1: storage.path: the environment variable A is not set",
+        ),
+        ("[storage]\npath = \"\"\n", "config.toml:2:1: storage.path: must be a path"),
+        ("[delivery]\nschedule = [\"${A}\"]\n", "config.toml:2:13: delivery.schedule[0]: the environment"),
+        ("[delivery]\ntimeout = \"40000d\"\n", "config.toml:2:1: delivery.timeout: must be a duration"),
+        (
+            "[delivery]\nmax_in_flight = 10001\n",
+            "config.toml:2:1: delivery.max_in_flight: must be a whole number",
+        ),
+        ("[server]\nbody_timeout = \"0s\"\n", "config.toml:2:1: server.body_timeout: must be longer"),
+        (
+            "[server]\ncors_origins = [\"https://a.example/\"]\n",
+            "config.toml:2:1: server.cors_origins: must be",
+        ),
+    ] {
+        let errors = read(text).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with(wanted), "{wanted}\n{}", errors[0]);
+    }
+}
+
+#[test]
+fn keys_have_names_and_tokens_of_their_own() {
+    let key = |name: &str, token: &str| {
+        format!("[[keys]]\nname = \"{name}\"\ntoken = \"{token}\"\nscopes = [\"admin\"]\n")
+    };
+    let errors =
+        read(&[key("a", "the-secret"), key("a", "other"), key("b", "the-secret")].join("")).unwrap_err();
+    let wanted = [
+        "config.toml:6:1: keys[1].name: must be a name that no other key has",
+        "config.toml:11:1: keys[2].token: must be a token that no other key has",
+    ];
+    assert_eq!(errors, wanted);
+}
+
+#[test]
+fn a_default_stands_in_for_an_empty_variable_too() {
+    let text = "[storage]\npath = \"${FOLDER:-kept}/${NAME}\"\n";
+    let path = |environment: &[(&str, &str)]| read_with(text, environment).unwrap().storage.path;
+    assert_eq!(path(&[("NAME", "x")]).to_str(), Some("kept/x"));
+    assert_eq!(path(&[("FOLDER", ""), ("NAME", "x")]).to_str(), Some("kept/x"));
+    assert_eq!(path(&[("FOLDER", "there"), ("NAME", "")]).to_str(), Some("there/"));
 }

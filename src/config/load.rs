@@ -1,13 +1,15 @@
 //! Reading the config: the file, then the environment, which wins. Everything wrong is said at once.
 
 use super::read::{
-    at_least_a_millisecond, flag, list, scopes, size, tenant, text, texts, token, wait, whole,
+    at_least_a_millisecond, flag, list, origins, path, scopes, size, tenant, text, texts, token, wait, whole,
 };
+use super::section::{Section, Table};
 use super::source::{ConfigError, Node, Raw, parse};
 use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
 use crate::model::{Scopes, Timestamp, TypePattern};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 /// Settings in the environment are named `CAMPANILE_SECTION__KEY`.
@@ -16,22 +18,15 @@ const PREFIX: &str = "CAMPANILE_";
 /// Catalogs that this version knows by name.
 const CATALOGS: &[&str] = &["acme", "deck", "peliqan", "activepieces", "taruvi"];
 
-type Table = BTreeMap<String, Node>;
-
 impl Config {
     /// Reads a file, if one is given, and the environment.
     pub fn load(file: Option<&Path>) -> Result<Self, Vec<ConfigError>> {
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let environment = texts_of(std::env::vars_os())?;
         let Some(path) = file else { return Self::read("", "the defaults", &environment) };
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Self::read(&text, &name, &environment),
-            Err(error) => {
-                let detail = format!("cannot be read: {error}");
-                Err(vec![ConfigError { origin: name, place: None, key: String::new(), detail }])
-            }
+            Err(error) => Err(vec![ConfigError::of(name, format!("cannot be read: {error}"))]),
         }
     }
 
@@ -45,7 +40,7 @@ impl Config {
         let mut tree = parse(text, file, &|name| environment.get(name).cloned(), &mut errors);
         overlay(&mut tree, environment, &mut errors);
         let mut config = Self::default();
-        let mut root = Section { key: String::new(), table: tree, errors: &mut errors };
+        let mut root = Section::root(tree, &mut errors);
         config.read_root(&mut root);
         root.finish();
         if errors.is_empty() { Ok(config) } else { Err(errors) }
@@ -72,9 +67,11 @@ impl Config {
             section.set("max_body", &mut server.max_body, |raw| {
                 size(raw, 1024..=64 << 20).map(|bytes| bytes as usize)
             });
-            section.set("body_timeout", &mut server.body_timeout, wait);
+            section.set("body_timeout", &mut server.body_timeout, |raw| {
+                wait(raw).and_then(at_least_a_millisecond)
+            });
             section.set("max_waiting_polls", &mut server.max_waiting_polls, |raw| whole(raw, 0..=1_000_000));
-            section.set("cors_origins", &mut server.cors_origins, texts);
+            section.set("cors_origins", &mut server.cors_origins, origins);
             section.set("workers", &mut server.workers, |raw| whole(raw, 0..=256));
             section.set("max_connections", &mut server.max_connections, |raw| whole(raw, 1..=1_000_000));
         });
@@ -83,7 +80,7 @@ impl Config {
     fn read_storage(&mut self, root: &mut Section<'_>) {
         root.section("storage", |section| {
             let storage = &mut self.storage;
-            section.set("path", &mut storage.path, |raw| text(raw).map(PathBuf::from));
+            section.set("path", &mut storage.path, path);
             section.set("segment_bytes", &mut storage.segment_bytes, |raw| size(raw, 1 << 20..=4 << 30));
             section.set("tail_bytes", &mut storage.tail_bytes, |raw| {
                 size(raw, 0..=8 << 30).map(|bytes| bytes as usize)
@@ -122,8 +119,7 @@ impl Config {
             section.set("max_in_flight", &mut delivery.max_in_flight, |raw| whole(raw, 1..=10_000));
             section.set("max_retrying", &mut delivery.max_retrying, |raw| whole(raw, 1..=10_000_000));
             section.set("deactivate_after", &mut delivery.deactivate_after, wait);
-            section
-                .set("ca_file", &mut delivery.ca_file, |raw| text(raw).map(|path| Some(PathBuf::from(path))));
+            section.set("ca_file", &mut delivery.ca_file, |raw| path(raw).map(Some));
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));
             section.set("shards", &mut delivery.shards, |raw| whole(raw, 0..=64));
         });
@@ -145,7 +141,7 @@ impl Config {
     }
 
     fn read_keys(&mut self, root: &mut Section<'_>) {
-        root.each("keys", |section| {
+        root.each("keys", &["name", "token", "scopes"], |section| {
             let mut key = KeyConfig {
                 name: String::new(),
                 token: Token(String::new()),
@@ -153,9 +149,17 @@ impl Config {
                 scopes: Scopes::default(),
                 expires_at: None,
             };
-            section.require(&["name", "token", "scopes"]);
-            section.set("name", &mut key.name, text);
-            section.set("token", &mut key.token, token);
+            let others = &self.keys;
+            section.set("name", &mut key.name, |raw| {
+                let name = text(raw)?;
+                let fits = !name.is_empty() && others.iter().all(|other| other.name != name);
+                if fits { Ok(name) } else { Err("a name that no other key has".to_owned()) }
+            });
+            section.set("token", &mut key.token, |raw| {
+                let token = token(raw)?;
+                let fits = others.iter().all(|other| other.token != token);
+                if fits { Ok(token) } else { Err("a token that no other key has".to_owned()) }
+            });
             section.set("tenant", &mut key.tenant, tenant);
             section.set("scopes", &mut key.scopes, scopes);
             section.set("expires_at", &mut key.expires_at, |raw| {
@@ -181,7 +185,7 @@ impl Config {
             _ => Err("accept or reject".to_owned()),
         });
         section.set("dedupe_window", &mut events.dedupe_window, wait);
-        section.each("webhooks", |section| {
+        section.each("webhooks", &["url"], |section| {
             let mut webhook = WebhookConfig {
                 url: String::new(),
                 events: Vec::new(),
@@ -190,7 +194,6 @@ impl Config {
                 tenant: "default".to_owned(),
                 description: String::new(),
             };
-            section.require(&["url"]);
             section.set("url", &mut webhook.url, text);
             section.set("events", &mut webhook.events, |raw| {
                 texts(raw)?.iter().map(|one| TypePattern::parse(one).map_err(str::to_owned)).collect()
@@ -204,10 +207,31 @@ impl Config {
     }
 }
 
+/// The environment as texts; only a setting must be one.
+fn texts_of(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<BTreeMap<String, String>, Vec<ConfigError>> {
+    let (mut texts, mut errors) = (BTreeMap::new(), Vec::new());
+    for (name, value) in environment {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(texts.insert(name, value)),
+            Err(_) if is_setting(&name) => errors.push(ConfigError::of(name, "is not UTF-8".to_owned())),
+            Err(_) => {}
+        }
+    }
+    if errors.is_empty() { Ok(texts) } else { Err(errors) }
+}
+
+/// Settings are those with two underscores: `CAMPANILE_URL` and its like are other programs' business.
+fn is_setting(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|path| path.contains("__"))
+}
+
 /// Puts `CAMPANILE_SECTION__KEY` over what the file says.
 fn overlay(tree: &mut Table, environment: &BTreeMap<String, String>, errors: &mut Vec<ConfigError>) {
     for (name, value) in environment {
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX).filter(|_| is_setting(name)) else { continue };
         let path: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
         let node = Node { value: Raw::Loose(value.clone()), place: None, origin: name.clone() };
         if !insert(tree, &path, node) {
@@ -231,97 +255,6 @@ fn insert(table: &mut Table, path: &[String], node: Node) -> bool {
                 Raw::Table(inner) => insert(inner, rest, node),
                 _ => false,
             }
-        }
-    }
-}
-
-/// A table whose settings are being read.
-struct Section<'a> {
-    key: String,
-    table: Table,
-    errors: &'a mut Vec<ConfigError>,
-}
-
-impl Section<'_> {
-    fn path(&self, name: &str) -> String {
-        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
-    }
-
-    fn fail(&mut self, node: &Node, name: &str, detail: String) {
-        let (origin, place, key) = (node.origin.clone(), node.place, self.path(name));
-        self.errors.push(ConfigError { origin, place, key, detail });
-    }
-
-    /// Reads a setting if it is there.
-    fn set<T>(&mut self, name: &str, target: &mut T, read: impl FnOnce(&Raw) -> Result<T, String>) {
-        let Some(node) = self.table.remove(name) else { return };
-        match read(&node.value) {
-            Ok(value) => *target = value,
-            Err(wanted) => self.fail(&node, name, format!("must be {wanted}")),
-        }
-    }
-
-    fn section(&mut self, name: &str, read: impl FnOnce(&mut Section<'_>)) {
-        let Some(node) = self.table.remove(name) else { return };
-        let key = self.path(name);
-        match node.value {
-            Raw::Table(table) => {
-                let mut section = Section { key, table, errors: self.errors };
-                read(&mut section);
-                section.finish();
-            }
-            _ => self.fail(&node.clone(), name, "must be a section".to_owned()),
-        }
-    }
-
-    /// Reads each table of a list of tables.
-    fn each(&mut self, name: &str, mut read: impl FnMut(&mut Section<'_>)) {
-        let Some(node) = self.table.remove(name) else { return };
-        let Raw::List(list) = node.value else {
-            return self.fail(&node.clone(), name, format!("must be [[{}]] sections", self.path(name)));
-        };
-        for (index, one) in list.into_iter().enumerate() {
-            let key = format!("{}[{index}]", self.path(name));
-            match one.value.clone() {
-                Raw::Table(table) => {
-                    let mut section = Section { key, table, errors: self.errors };
-                    section.missing_place(&one);
-                    read(&mut section);
-                    section.finish();
-                }
-                _ => self.fail(&one, name, "must be a section".to_owned()),
-            }
-        }
-    }
-
-    /// Remembers where the section stands for what it lacks.
-    fn missing_place(&mut self, node: &Node) {
-        let marker = Node { value: Raw::Other(""), place: node.place, origin: node.origin.clone() };
-        self.table.insert(String::new(), marker);
-    }
-
-    fn require(&mut self, names: &[&str]) {
-        let place = self.table.remove("");
-        for name in names {
-            if !self.table.contains_key(*name)
-                && let Some(node) = &place
-            {
-                self.fail(&node.clone(), name, "is needed".to_owned());
-            }
-        }
-    }
-
-    /// Every setting that nobody read is a mistake.
-    fn finish(self) {
-        for (name, node) in self.table.iter().filter(|(name, _)| !name.is_empty()) {
-            let key = if self.key.is_empty() { name.clone() } else { format!("{}.{name}", self.key) };
-            let (origin, place) = (node.origin.clone(), node.place);
-            self.errors.push(ConfigError {
-                origin,
-                place,
-                key,
-                detail: "there is no such setting".to_owned(),
-            });
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod load;
 mod read;
+mod section;
 mod source;
 mod values;
 

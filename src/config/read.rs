@@ -4,7 +4,11 @@ use super::Token;
 use super::source::{Node, Raw};
 use super::values::{byte_size, duration};
 use crate::model::{Scope, Scopes};
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Longer than anything here may sensibly wait, and short enough for every sum of times.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 pub(super) fn text(raw: &Raw) -> Result<String, String> {
     match raw {
@@ -33,6 +37,31 @@ pub(super) fn texts(raw: &Raw) -> Result<Vec<String>, String> {
     list(raw)?.iter().map(|node| text(&node.value)).collect()
 }
 
+pub(super) fn path(raw: &Raw) -> Result<PathBuf, String> {
+    let text = text(raw)?;
+    if text.is_empty() { Err("a path".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+/// Origins as browsers send them, or `*`: anything else would never match.
+pub(super) fn origins(raw: &Raw) -> Result<Vec<String>, String> {
+    let is_scheme = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let is_host =
+        |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/?#@\\*".contains(&byte);
+    let is_origin = |text: &str| {
+        text == "*"
+            || text.split_once("://").is_some_and(|(scheme, host)| {
+                let fits = !scheme.is_empty() && !host.is_empty();
+                fits && scheme.bytes().all(is_scheme) && host.bytes().all(is_host)
+            })
+    };
+    let texts = texts(raw)?;
+    if texts.iter().all(|text| is_origin(text)) {
+        Ok(texts)
+    } else {
+        Err("origins such as \"https://app.example.com\" (lower case, no path), or \"*\"".to_owned())
+    }
+}
+
 pub(super) fn flag(raw: &Raw) -> Result<bool, String> {
     match raw {
         Raw::Flag(flag) => Ok(*flag),
@@ -52,7 +81,8 @@ pub(super) fn whole<T: TryFrom<i64>>(raw: &Raw, range: std::ops::RangeInclusive<
 }
 
 pub(super) fn wait(raw: &Raw) -> Result<Duration, String> {
-    duration(&text(raw)?).ok_or_else(|| "a duration such as \"30s\", \"5m\", \"24h\" or \"30d\"".to_owned())
+    let wanted = || "a duration such as \"30s\", \"5m\", \"24h\" or \"30d\", of at most 100 years".to_owned();
+    duration(&text(raw)?).filter(|wait| *wait <= LONGEST).ok_or_else(wanted)
 }
 
 pub(super) fn at_least_a_millisecond(wait: Duration) -> Result<Duration, String> {

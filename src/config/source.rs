@@ -18,6 +18,13 @@ pub struct ConfigError {
     pub detail: String,
 }
 
+impl ConfigError {
+    /// Something wrong with the file, or the variable, as a whole.
+    pub(super) fn of(origin: String, detail: String) -> Self {
+        Self { origin, place: None, key: String::new(), detail }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
@@ -50,6 +57,19 @@ pub(super) enum Raw {
     List(Vec<Node>),
     Table(BTreeMap<String, Node>),
     Other(&'static str),
+    /// A text whose variables could not be filled in; the error is said already.
+    Broken,
+}
+
+impl Raw {
+    /// Whether this, or a member of a list, could not be made out.
+    pub(super) fn is_broken(&self) -> bool {
+        match self {
+            Self::Broken => true,
+            Self::List(nodes) => nodes.iter().any(|node| node.value.is_broken()),
+            _ => false,
+        }
+    }
 }
 
 /// Reads a file's text; `lookup` gives environment variables for `${VAR}` and `${VAR:-default}`.
@@ -106,7 +126,7 @@ impl Reader<'_> {
     fn node(&mut self, value: &Spanned<DeValue<'_>>, key: &str, start: usize) -> Node {
         let place = place(self.text, start);
         let value = match value.get_ref() {
-            DeValue::String(text) => Raw::Text(self.interpolated(text, key, place)),
+            DeValue::String(text) => self.interpolated(text, key, place),
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or(Raw::Other("a number that is too large"), Raw::Whole),
             DeValue::Boolean(flag) => Raw::Flag(*flag),
@@ -125,27 +145,44 @@ impl Reader<'_> {
         Node { value, place: Some(place), origin: self.file.to_owned() }
     }
 
-    /// Replaces `${VAR}`; a variable that is not set and has no default is an error.
-    fn interpolated(&mut self, text: &str, key: &str, place: (usize, usize)) -> String {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(start) = rest.find("${") {
-            out.push_str(&rest[..start]);
-            let Some(len) = rest[start..].find('}') else { break };
-            let inner = &rest[start + 2..start + len];
-            let (name, default) =
-                inner.split_once(":-").map_or((inner, None), |(name, text)| (name, Some(text)));
-            match (self.lookup)(name).or_else(|| default.map(str::to_owned)) {
-                Some(value) => out.push_str(&value),
-                None => {
-                    let (origin, key) = (self.file.to_owned(), key.to_owned());
-                    let detail = format!("the environment variable {name} is not set");
-                    self.errors.push(ConfigError { origin, place: Some(place), key, detail });
-                }
+    /// Fills in variables; what cannot be filled in is an error that shows no more than a variable's name.
+    fn interpolated(&mut self, text: &str, key: &str, place: (usize, usize)) -> Raw {
+        match interpolate(text, self.lookup) {
+            Ok(text) => Raw::Text(text),
+            Err(details) => {
+                let (origin, place) = (self.file.to_owned(), Some(place));
+                let error =
+                    |detail| ConfigError { origin: origin.clone(), place, key: key.to_owned(), detail };
+                self.errors.extend(details.into_iter().map(error));
+                Raw::Broken
             }
-            rest = &rest[start + len + 1..];
         }
-        out.push_str(rest);
-        out
     }
+}
+
+/// Replaces `${VAR}` and `${VAR:-default}`; as in a shell, the default also stands in for an empty variable.
+fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<String>> {
+    let (mut out, mut rest, mut errors) = (String::new(), text, Vec::new());
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let Some((inner, behind)) = after.split_once('}') else {
+            errors.push("a ${ has no }".to_owned());
+            rest = "";
+            break;
+        };
+        rest = behind;
+        let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, text)| (name, Some(text)));
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(is_name) {
+            errors.push("between ${ and } must be the name of a variable".to_owned());
+            continue;
+        }
+        let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
+        match value.or_else(|| default.map(str::to_owned)) {
+            Some(value) => out.push_str(&value),
+            None => errors.push(format!("the environment variable {name} is not set")),
+        }
+    }
+    out.push_str(rest);
+    if errors.is_empty() { Ok(out) } else { Err(errors) }
 }
