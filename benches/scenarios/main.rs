@@ -5,6 +5,16 @@
 //! and the bare limits are this program started again (`--child`), so that nobody shares a runtime with it.
 //! Host noise is larger than many effects: compared things alternate, and medians of rounds are shown.
 
+#![allow(
+    clippy::used_underscore_binding,
+    clippy::await_holding_refcell_ref,
+    clippy::ptr_arg,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub
+)]
+
 mod bare;
 mod batch;
 mod broker;

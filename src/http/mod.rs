@@ -75,6 +75,8 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
         tickets: Tickets::default(),
         metrics: Metrics::default(),
     });
+    let stall = app.broker.config().stream.stall_timeout.as_millis();
+    let stall_millis = u32::try_from(stall).unwrap_or(u32::MAX);
     let server = HttpServer::new(move || {
         let app = app.clone();
         Application::new().app_data(app.clone()).configure(move |config| routes::configure(config, &app))
@@ -87,7 +89,7 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
     .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
     .disable_signals()
-    .on_connect(|connection, _| tune_socket(connection))
+    .on_connect(move |connection, _| tune_socket(connection, stall_millis))
     .listen(listener)?
     .run();
     let handle = server.handle();
@@ -95,10 +97,10 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
 }
 
 /// A peer that is gone is noticed although nothing is read from it, and little waits in the kernel for a slow one.
-fn tune_socket(connection: &dyn std::any::Any) {
+fn tune_socket(connection: &dyn std::any::Any, stall_millis: u32) {
     if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
         // None of these is vital: a kernel that refuses one serves all the same.
         let _ = socket.set_nodelay(true);
-        let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, 120_000);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, stall_millis);
     }
 }

@@ -24,9 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A chunk joins at most this many events or bytes.
+/// A chunk joins at most this many events, and `stream.client_buffer` bytes.
 const CHUNK_EVENTS: usize = 512;
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How often a paced replay may have to wait for one event.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -219,7 +218,7 @@ impl StreamBody {
             up_to,
             order: Order::Ascending,
             limit,
-            max_bytes: CHUNK_BYTES,
+            max_bytes: self.app.broker.config().stream.client_buffer,
         };
         let page = self.app.broker.log().read(query).await?;
         Ok((page.events, page.scanned_to))
@@ -319,11 +318,12 @@ fn shared_chunk(app: &App, wanted: &Rc<Wanted>, from: Sequence) -> Option<(Bytes
         return cached;
     }
     let events = app.broker.log().recent(from, CHUNK_EVENTS)?;
+    let most_bytes = app.broker.config().stream.client_buffer;
     let mut to = from;
     let mut bytes = 0;
     let mut matching = Vec::new();
     for event in events {
-        if bytes >= CHUNK_BYTES {
+        if bytes >= most_bytes {
             break;
         }
         to = event.sequence();

@@ -44,7 +44,7 @@ impl Writer {
         has_events && age >= (self.limits.max_age.as_millis() / 8).max(1000)
     }
 
-    fn watch_space(&mut self) {
+    pub(super) fn watch_space(&mut self) {
         let is_full = matches!(self.shared.trouble(), Some(LogError::StorageFull));
         match (self.has_room(), is_full) {
             (false, false) if !self.is_broken() => {

@@ -140,6 +140,8 @@ impl Writer {
         if self.broken {
             self.reopen();
         }
+        // A fast disk can go from enough to nothing between two looks of the upkeep.
+        self.watch_space();
         let trouble = self.shared.trouble();
         let shared = Arc::clone(&self.shared);
         let mut group = Group::new(&shared, self.next, self.limits.dedupe_window);
