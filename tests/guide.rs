@@ -13,26 +13,25 @@ struct Started {
     child: Child,
     url: String,
     key: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Started {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(PROGRAM)
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut after = |mark: &str| {
-            lines.find_map(|line| line.split_once(mark).map(|(_, rest)| rest.to_owned())).unwrap()
-        };
-        let url = after("listens on ");
-        let key = after("shown this once: ");
-        Self { child, url, key, _folder: folder }
+        let (child, mut said) = serve(&folder);
+        let url = after(&mut said, "listens on ");
+        let key = after(&mut said, "shown this once: ");
+        Self { child, url, key, folder }
+    }
+
+    /// kill -9, and the same command again; another port, since nobody else can be asked to keep this one free.
+    fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let (child, mut said) = serve(&self.folder);
+        self.child = child;
+        self.url = after(&mut said, "listens on ");
     }
 
     fn run(&self, command: &mut Command) -> Output {
@@ -51,40 +50,86 @@ impl Drop for Started {
     }
 }
 
+/// The README's own command, on any free port.
+fn serve(folder: &tempfile::TempDir) -> (Child, impl Iterator<Item = String> + use<>) {
+    let command = format!("exec {} --listen 127.0.0.1:0", blocks("serve")[0].trim());
+    let mut child = Command::new("bash")
+        .args(["-ec", &command])
+        .env("PATH", path())
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    (child, lines)
+}
+
+fn after(lines: &mut impl Iterator<Item = String>, mark: &str) -> String {
+    lines.find_map(|line| line.split_once(mark).map(|(_, rest)| rest.to_owned())).unwrap()
+}
+
+/// The program under test is what `campanile` means.
+fn path() -> String {
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    format!("{}:{}", programs.display(), std::env::var("PATH").unwrap())
+}
+
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The fenced blocks that are marked as commands of the guide.
-fn guide() -> Vec<String> {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let blocks = readme.split("```sh guide\n").skip(1);
+/// The fenced blocks of the README that are marked so.
+fn blocks(mark: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let opening = format!("```sh {mark}\n");
+    let blocks = readme.split(&opening).skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn every_command_of_the_guide_works() {
-    let broker = Started::new();
-    let programs = Path::new(PROGRAM).parent().unwrap();
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    let blocks = guide();
-    assert_eq!(blocks.len(), 6, "the guide's commands were not found");
-    let said: Vec<String> = blocks
-        .iter()
-        .map(|block| text(&broker.run(Command::new("bash").args(["-ec", block]).env("PATH", &path))))
-        .collect();
+    let mut broker = Started::new();
+    let run = |broker: &Started, block: &String| {
+        text(&broker.run(Command::new("timeout").args(["60", "bash", "-ec", block]).env("PATH", path())))
+    };
+    let guide = blocks("guide");
+    assert_eq!(guide.len(), 6, "the guide's commands were not found");
+    let said: Vec<String> = guide.iter().map(|block| run(&broker, block)).collect();
     assert!(said[0].contains(r#""sequence":1"#), "{}", said[0]);
     assert!(said[1].contains("evt_first") && said[1].contains("next_cursor"));
     assert!(said[2].contains("event: pipeline.completed") && said[2].contains("event: stream.end"));
     assert!(said[3].contains("whsec_"));
     assert!(said[4].contains("\"data\""));
     assert!(said[5].contains("pipeline.failed") && said[5].contains("cmp_"));
+    broker.crash();
+    let resumed: Vec<String> = blocks("again").iter().map(|block| run(&broker, block)).collect();
+    assert_eq!(resumed.len(), 1);
+    assert!(resumed[0].starts_with("2 pipeline.failed {"), "{}", resumed[0]);
+}
+
+#[test]
+fn no_other_command_stands_in_the_readme() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let unmarked: Vec<&str> =
+        readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap().trim()).collect();
+    // The demo is run by its own test, the tests by whoever reads this, and the key is another each time.
+    let known = [
+        "cargo run --release -- demo",
+        "cargo test",
+        "export CAMPANILE_URL=http://127.0.0.1:8080 CAMPANILE_KEY=cmp_...",
+    ];
+    assert_eq!(unmarked, known);
 }
 
 /// Examples are built beside the tests of the same run.
 fn example(name: &str) -> PathBuf {
     let path = Path::new(PROGRAM).parent().unwrap().join("examples").join(name);
-    assert!(path.exists(), "{} is not built", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: `cargo test` without a target does, or --examples",
+        path.display()
+    );
     path
 }
 

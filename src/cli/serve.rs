@@ -104,8 +104,17 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
 
 /// The key comes last: when nobody reads, none is made that nobody knows.
 async fn introduce(broker: &Broker, address: SocketAddr, dev: bool) -> Result<(), Failure> {
-    output::line(format_args!("campanile {} listens on http://{address}", env!("CARGO_PKG_VERSION")))?;
-    output::line(format_args!("data folder: {}", broker.config().storage.path.display()))?;
+    let folder = broker.config().storage.path.display();
+    let told =
+        output::line(format_args!("campanile {} listens on http://{address}", env!("CARGO_PKG_VERSION")))
+            .and_then(|()| output::line(format_args!("data folder: {folder}")));
+    if let Err(failure) = told {
+        if broker.log().management().keys.is_empty() {
+            return Err(failure);
+        }
+        // Whoever has a key needs none of this.
+        tracing::warn!(%failure, "standard output is not read");
+    }
     let first = broker.first_key(dev).await.map_err(|error| Failure::Command(error.to_string()))?;
     first.map_or(Ok(()), |key| output::line(format_args!("admin key, shown this once: {key}")))
 }

@@ -113,6 +113,25 @@ fn output_that_cannot_be_written_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_broker_that_has_a_key_runs_though_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let first = ["serve", "--dev", "--listen", "127.0.0.1:0", "--data", &data];
+    let mut child = program(&first).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let key =
+        lines.find_map(|line| line.strip_prefix("admin key, shown this once: ").map(str::to_owned)).unwrap();
+    assert_eq!(terminate(&mut child), Some(0));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let full = || std::fs::File::create("/dev/full").unwrap();
+    let again = ["serve", "--dev", "--listen", &port.to_string(), "--data", &data];
+    let mut child = program(&again).stdout(full()).stderr(full()).spawn().unwrap();
+    let url = format!("http://{port}");
+    until("the broker answers", || run(&["publish", "a", "--url", &url, "--key", &key]).status.success());
+    assert_eq!(terminate(&mut child), Some(0));
+}
+
+#[test]
 fn tail_outlives_the_broker_and_says_so() {
     let mut broker = Broker::start("");
     broker.publish(r#"{"type":"a","data":{"n":1}}"#).expect(201);
