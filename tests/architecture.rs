@@ -136,3 +136,15 @@ fn the_map_names_every_module() {
         assert!(architecture.contains(&format!("`{module}")), "ARCHITECTURE.md does not name {module}");
     }
 }
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        let text = std::fs::read_to_string(document).unwrap();
+        for rest in text.split("](").skip(1) {
+            let link = rest.split(')').next().unwrap().split('#').next().unwrap();
+            let leads = link.is_empty() || link.starts_with("https://") || Path::new(link).exists();
+            assert!(leads, "{document} links to {link}");
+        }
+    }
+}
