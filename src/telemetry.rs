@@ -22,6 +22,8 @@ pub fn start(format: Option<LogFormat>) {
     let filter =
         EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Complaining on a standard error that nobody reads any more would be a panic.
+    let lines = lines.log_internal_errors(false);
     let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // Only the first of a process counts: an embedding program may have begun already.
     let begun = match format {

@@ -1,21 +1,27 @@
 //! Runs one destination: feeds its machine and performs what it orders. Started by the registry, which it tells
 //! when it ends.
 
-use super::messages::{ChildStopped, ClockReached, Drain, HeadMoved, Reconfigured, StopNow};
+use super::attempt::{attempt_record, fetch, key_of, outcome_of, settings_of};
+use super::messages::{
+    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded, StopNow,
+};
 use super::shard::Surroundings;
 use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
-use crate::log::{Change, Commit, EventLog, LogError, Order, Page, Query};
+use crate::log::{Change, Commit, LogError, Order, Page, Query};
 use crate::model::{
-    AttemptRecord, ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus,
-    EventFilter, Ordering, RetryPolicy, Sequence, StoredEvent, Timestamp, UnixMillis, Verdict,
+    ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus, EventFilter, Sequence,
+    StoredEvent, Timestamp, UnixMillis, Verdict,
 };
 use crate::webhook::client::WebhookClient;
 use crate::webhook::delivery::Recipient;
-use crate::webhook::{Answer, SendError, retry_after};
+use crate::webhook::{Answer, SendError};
 use actix::prelude::*;
+use actix_rt::task::JoinHandle;
+use futures_util::FutureExt;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +31,7 @@ const PAGE_BYTES: usize = 1 << 20;
 pub(super) struct DestinationActor {
     around: Surroundings,
     destination: Arc<Destination>,
-    recipient: Recipient,
+    recipient: Rc<Recipient>,
     generation: u64,
     registry: actix::Recipient<ChildStopped>,
     client: WebhookClient,
@@ -34,6 +40,10 @@ pub(super) struct DestinationActor {
     events: HashMap<Sequence, Arc<StoredEvent>>,
     /// Attempts that were answered and are not recorded.
     answers: HashMap<Sequence, Answer>,
+    /// Attempts under way, each a task of its own: an actor's own futures are all polled whenever one wakes.
+    attempts: HashMap<Sequence, JoinHandle<()>>,
+    /// Outcomes that go into the log together.
+    outcomes: Vec<(Sequence, Change)>,
     wake: Option<(UnixMillis, SpawnHandle)>,
     actions: Vec<Action>,
     draining: bool,
@@ -52,7 +62,7 @@ impl DestinationActor {
         let settings = settings_of(&destination, around.config.max_retrying);
         Self {
             client: around.client(),
-            recipient: Recipient::new(&destination, &(around.open_secrets)(&destination)),
+            recipient: Rc::new(Recipient::new(&destination, &(around.open_secrets)(&destination))),
             machine: DestinationMachine::new(settings, kept, head),
             around,
             destination,
@@ -60,6 +70,8 @@ impl DestinationActor {
             registry,
             events: HashMap::new(),
             answers: HashMap::new(),
+            attempts: HashMap::new(),
+            outcomes: Vec::new(),
             wake: None,
             actions: Vec::new(),
             draining: false,
@@ -164,12 +176,18 @@ impl DestinationActor {
             };
             Ok(client.send(recipient.request(&event, attempt, clock::now())).await)
         };
-        context.spawn(attempt_made.into_actor(self).map(move |answer, actor, context| {
-            actor.answered(sequence, answer, context);
-        }));
+        let actor = context.address();
+        let attempt = actix_rt::spawn(async move {
+            // Whatever happens in an attempt, its slot is given back.
+            let made = AssertUnwindSafe(attempt_made).catch_unwind().await;
+            let answer = made.unwrap_or(Err(Outcome::Failure { retry_after_ms: None }));
+            actor.do_send(Answered { sequence, answer });
+        });
+        self.attempts.insert(sequence, attempt);
     }
 
     fn answered(&mut self, sequence: Sequence, answer: Result<Answer, Outcome>, context: &mut Context<Self>) {
+        self.attempts.remove(&sequence);
         let outcome = match &answer {
             Ok(answer) => outcome_of(answer),
             Err(outcome) => *outcome,
@@ -179,11 +197,13 @@ impl DestinationActor {
             latency_ms: 0,
             result: Err(SendError::BadResponse(match outcome {
                 Outcome::Trimmed => "the event went by retention".to_owned(),
+                Outcome::Failure { .. } => "the attempt broke off in the broker".to_owned(),
                 _ => "the stored event cannot be read".to_owned(),
             })),
         });
         self.answers.insert(sequence, answer);
-        self.step(Input::Answered { sequence, outcome, jitter: clock::random_unit() }, context);
+        let jitter = if outcome == Outcome::Success { 0.0 } else { clock::random_unit() };
+        self.step(Input::Answered { sequence, outcome, jitter }, context);
     }
 
     fn record(
@@ -196,19 +216,34 @@ impl DestinationActor {
     ) {
         let Some(answer) = self.answers.remove(&sequence) else { return };
         let attempt = Box::new(attempt_record(self.destination.id, sequence, attempt, verdict, answer));
-        let changes = vec![Change::Outcome { attempt, place }];
+        if self.outcomes.is_empty() {
+            // Behind the answers that wait in the mailbox already: they go into the same commit.
+            context.notify(FlushOutcomes);
+        }
+        self.outcomes.push((sequence, Change::Outcome { attempt, place }));
+    }
+
+    /// Makes the gathered outcomes durable in one commit.
+    fn flush(&mut self, context: &mut Context<Self>) {
+        let (sequences, changes) = self.outcomes.drain(..).unzip();
         let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
-        context.spawn(commit.into_actor(self).map(move |recorded, actor, context| match recorded {
-            Ok(_) => {
-                actor.events.remove(&sequence);
-                actor.step(Input::Recorded(sequence), context);
-            }
+        let actor = context.address();
+        actix_rt::spawn(async move {
+            let error = commit.await.err();
+            actor.do_send(Recorded { sequences, error });
+        });
+    }
+
+    fn recorded(&mut self, recorded: Recorded, context: &mut Context<Self>) {
+        if let Some(error) = recorded.error {
             // Whether it is there nobody knows: a new actor asks the log.
-            Err(error) => {
-                tracing::warn!(destination = %actor.destination.id, %error, "an outcome could not be recorded");
-                context.stop();
-            }
-        }));
+            tracing::warn!(destination = %self.destination.id, %error, "outcomes could not be recorded");
+            return context.stop();
+        }
+        for sequence in recorded.sequences {
+            self.events.remove(&sequence);
+            self.step(Input::Recorded(sequence), context);
+        }
     }
 
     fn wake_at(&mut self, at: UnixMillis, context: &mut Context<Self>) {
@@ -224,85 +259,6 @@ impl DestinationActor {
     }
 }
 
-async fn fetch(log: &dyn EventLog, query: Query) -> Result<Arc<StoredEvent>, Outcome> {
-    match log.read(query).await {
-        Ok(page) => page.events.into_iter().next().ok_or(Outcome::Trimmed),
-        Err(LogError::Trimmed { .. }) => Err(Outcome::Trimmed),
-        Err(LogError::Corrupt { .. }) => Err(Outcome::Unreadable),
-        Err(_) => Err(Outcome::Failure { retry_after_ms: None }),
-    }
-}
-
-fn outcome_of(answer: &Answer) -> Outcome {
-    match &answer.result {
-        Ok(response) => match response.status {
-            200..=299 => Outcome::Success,
-            410 => Outcome::Gone,
-            429 | 503 => {
-                Outcome::Failure { retry_after_ms: retry_after::millis(&response.headers, clock::now()) }
-            }
-            _ => Outcome::Failure { retry_after_ms: None },
-        },
-        Err(_) => Outcome::Failure { retry_after_ms: None },
-    }
-}
-
-fn attempt_record(
-    destination: crate::model::DestinationId,
-    sequence: Sequence,
-    attempt: u32,
-    verdict: Verdict,
-    answer: Answer,
-) -> AttemptRecord {
-    let (status, error, response_headers, response_body) = match answer.result {
-        Ok(response) => {
-            let error = match response.status {
-                200..=299 => None,
-                300..=399 => Some("redirects are not followed".to_owned()),
-                status => Some(format!("the endpoint answered {status}")),
-            };
-            let body = String::from_utf8_lossy(&response.body).into_owned();
-            (Some(response.status), error, response.headers, body)
-        }
-        Err(error) => (None, Some(error.to_string()), Vec::new(), String::new()),
-    };
-    let (at, latency_ms) = (answer.at, answer.latency_ms);
-    AttemptRecord {
-        destination,
-        sequence,
-        attempt,
-        at,
-        latency_ms,
-        status,
-        error,
-        verdict,
-        response_headers,
-        response_body,
-    }
-}
-
-fn settings_of(destination: &Destination, max_retrying: usize) -> Settings {
-    let RetryPolicy { enabled, schedule_s } = &destination.retry;
-    Settings {
-        max_in_flight: destination.max_in_flight as usize,
-        max_retrying,
-        schedule_ms: if *enabled { schedule_s.iter().map(|wait| wait * 1000).collect() } else { Vec::new() },
-        rate_limit_per_s: destination.rate_limit_per_s,
-        ordering: destination.ordering,
-    }
-}
-
-/// Events of the same key are delivered in order.
-fn key_of(event: &StoredEvent, ordering: Ordering) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match ordering {
-        Ordering::None | Ordering::Strict => return 0,
-        Ordering::Pipeline => event.pipeline().hash(&mut hasher),
-        Ordering::RunId => event.run_id().hash(&mut hasher),
-    }
-    hasher.finish()
-}
-
 impl Actor for DestinationActor {
     type Context = Context<Self>;
 
@@ -312,6 +268,7 @@ impl Actor for DestinationActor {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         // This also runs while a panic unwinds: it only tells, and must not fail.
+        self.attempts.values().for_each(JoinHandle::abort);
         let _ = self.registry.try_send(ChildStopped { id: self.destination.id, generation: self.generation });
     }
 }
@@ -322,6 +279,27 @@ impl Handler<HeadMoved> for DestinationActor {
         if !self.draining {
             self.step(Input::HeadMoved(moved.0), context);
         }
+    }
+}
+
+impl Handler<Answered> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, answered: Answered, context: &mut Context<Self>) {
+        self.answered(answered.sequence, answered.answer, context);
+    }
+}
+
+impl Handler<FlushOutcomes> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, _: FlushOutcomes, context: &mut Context<Self>) {
+        self.flush(context);
+    }
+}
+
+impl Handler<Recorded> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
+        self.recorded(recorded, context);
     }
 }
 
@@ -337,7 +315,8 @@ impl Handler<Reconfigured> for DestinationActor {
     type Result = ();
     fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
         self.destination = changed.0;
-        self.recipient = Recipient::new(&self.destination, &(self.around.open_secrets)(&self.destination));
+        let secrets = (self.around.open_secrets)(&self.destination);
+        self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
         let settings = settings_of(&self.destination, self.around.config.max_retrying);
         self.step(Input::Reconfigured(settings), context);
     }

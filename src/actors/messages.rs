@@ -1,6 +1,9 @@
 //! The messages that cross between actors: small, and harmless when they come twice.
 
+use crate::delivery::destination::Outcome;
+use crate::log::LogError;
 use crate::model::{Destination, DestinationId, Sequence};
+use crate::webhook::Answer;
 use actix::Message;
 use std::sync::Arc;
 
@@ -23,6 +26,28 @@ pub(super) struct ManagementChanged;
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(super) struct Reconfigured(pub(super) Arc<Destination>);
+
+/// An attempt ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Answered {
+    pub(super) sequence: Sequence,
+    /// Or why none was made.
+    pub(super) answer: Result<Answer, Outcome>,
+}
+
+/// Outcomes wait to be made durable.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct FlushOutcomes;
+
+/// Outcomes are durable, or it is not known whether they are.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Recorded {
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) error: Option<LogError>,
+}
 
 /// Time passed.
 #[derive(Debug, Clone, Copy, Message)]

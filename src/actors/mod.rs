@@ -15,6 +15,7 @@
 //! its actor only; the registry starts a new one from the log with a growing pause. Nothing blocks here, and no
 //! mailbox is paused: order is the machines' business. Only this module, `broker` and `http` name actix.
 
+mod attempt;
 mod destination;
 mod hub;
 mod messages;

@@ -292,7 +292,7 @@ impl Handler<ReadOn> for StreamActor {
             let read = Input::PageRead { scanned_to, bytes: joined.len(), happened: None };
             return self.hub.step(&self.client, read, Some(joined), self.hub.now());
         }
-        let reading = self.hub.log().read(Hub::query(&self.client.group, order)).into_actor(self);
+        let reading = self.hub.log().read(self.hub.query(&self.client.group, order)).into_actor(self);
         context.spawn(reading.map(move |read, actor, _| actor.page_read(read, order.one)));
     }
 }

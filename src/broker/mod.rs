@@ -15,6 +15,7 @@ pub use deliveries::Delivery;
 pub use destinations::{Created, Lag, ManageError};
 pub use embed::Event;
 pub use follow::{Events, From};
+pub use setup::check;
 
 use crate::actors::{Actors, ActorsError, OpenSecrets};
 use crate::config::Config;

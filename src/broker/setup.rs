@@ -1,17 +1,26 @@
 //! What a broker makes sure of when it starts: tenants and keys that the config declares.
 
 use super::StartError;
-use super::destinations::declare_webhooks;
+use super::destinations::{check_webhooks, declare_webhooks};
+use crate::actors::ActorsError;
 use crate::clock;
 use crate::config::{Config, KeyConfig};
 use crate::log::{Change, Commit, EventLog, Management};
 use crate::model::{Key, KeyId, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
 use crate::secrets::Secrets;
+use crate::webhook::client::tls_config;
 use futures_executor::block_on;
 use std::collections::BTreeMap;
 
 /// The tenant that is always there.
 pub(crate) const DEFAULT_TENANT: &str = "default";
+
+/// Whether a broker could start with a config, as far as that can be said without touching its data folder.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    check_webhooks(config).map_err(StartError::Invalid)?;
+    tls_config(config.delivery.ca_file.as_deref()).map_err(ActorsError::Tls)?;
+    Ok(())
+}
 
 /// Brings tenants and declared keys in line with the config.
 pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) -> Result<(), StartError> {

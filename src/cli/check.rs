@@ -1,6 +1,8 @@
-//! `campanile check`: the same reading of a config as `serve`, and nothing else.
+//! `campanile check`: what `serve` makes sure of in a config before it touches anything.
 
-use super::Failure;
+use super::serve::relax;
+use super::{Failure, output};
+use crate::broker;
 use crate::config::Config;
 use clap::Args;
 use std::path::PathBuf;
@@ -10,6 +12,9 @@ pub(super) struct Check {
     /// The config file
     #[arg(default_value = "config.toml")]
     config: PathBuf,
+    /// As `serve --dev` would take it
+    #[arg(long)]
+    dev: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -17,14 +22,23 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let read = Config::load(Some(&self.config));
+        let read = Config::load(Some(&self.config)).map_err(Failure::Config);
+        let checked = read.and_then(|mut config| {
+            if self.dev {
+                relax(&mut config)?;
+            }
+            Ok(broker::check(&config)?)
+        });
+        let errors: Vec<String> = match &checked {
+            Ok(()) => Vec::new(),
+            Err(Failure::Config(errors)) => errors.iter().map(ToString::to_string).collect(),
+            Err(failure) => vec![format!("{}: {failure}", self.config.display())],
+        };
         if self.json {
-            let errors: Vec<String> =
-                read.as_ref().err().into_iter().flatten().map(ToString::to_string).collect();
-            println!("{}", serde_json::json!({"valid": errors.is_empty(), "errors": errors}));
-        } else if read.is_ok() {
-            println!("{} is valid", self.config.display());
+            output::line(serde_json::json!({"valid": errors.is_empty(), "errors": errors}))?;
+        } else if checked.is_ok() {
+            output::line(format_args!("{} is valid", self.config.display()))?;
         }
-        read.map(|_| ()).map_err(Failure::Config)
+        checked
     }
 }

@@ -1,6 +1,6 @@
 //! `campanile db`: the data folder of a broker that is not running.
 
-use super::Failure;
+use super::{Failure, output};
 use crate::config::Config;
 use crate::log::{EventLog, tools};
 use clap::{Args, Subcommand};
@@ -57,12 +57,8 @@ impl Db {
                 let bar = bar();
                 let bytes = tools::backup(&config.storage.path, &to, &|done, of| progress(&bar, done, of))?;
                 bar.finish_and_clear();
-                report(
-                    self.json,
-                    &json!({"backup": to, "bytes": bytes}),
-                    &format!("{} bytes in {}", bytes, to.display()),
-                );
-                Ok(())
+                let text = format!("{} bytes in {}", bytes, to.display());
+                output::report(self.json, &json!({"backup": to, "bytes": bytes}), text)
             }
             Action::Compact => {
                 let bar = bar();
@@ -70,8 +66,7 @@ impl Db {
                     tools::compact(&config.storage.path, &|done, of| progress(&bar, done, of))?;
                 bar.finish_and_clear();
                 let text = format!("{before} bytes before, {after} after");
-                report(self.json, &json!({"bytes_before": before, "bytes_after": after}), &text);
-                Ok(())
+                output::report(self.json, &json!({"bytes_before": before, "bytes_after": after}), text)
             }
         }
     }
@@ -95,8 +90,7 @@ fn stats(config: &Config, json: bool) -> Result<(), Failure> {
     });
     let lines: Vec<String> =
         shown.as_object().into_iter().flatten().map(|(name, value)| format!("{name}: {value}")).collect();
-    report(json, &shown, &lines.join("\n"));
-    Ok(())
+    output::report(json, &shown, lines.join("\n"))
 }
 
 fn verify(config: &Config, json: bool) -> Result<(), Failure> {
@@ -106,16 +100,12 @@ fn verify(config: &Config, json: bool) -> Result<(), Failure> {
     bar.finish_and_clear();
     block_on(log.close());
     let text = format!("{} events read, {} corrupt", found.events, found.corrupt.len());
-    report(json, &json!({"events": found.events, "corrupt": found.corrupt}), &text);
+    output::report(json, &json!({"events": found.events, "corrupt": found.corrupt}), text)?;
     if found.corrupt.is_empty() {
         return Ok(());
     }
     let first: Vec<String> = found.corrupt.iter().take(20).map(ToString::to_string).collect();
     Err(Failure::Command(format!("corrupt: {}", first.join(", "))))
-}
-
-fn report(json: bool, value: &serde_json::Value, text: &str) {
-    if json { println!("{value}") } else { println!("{text}") }
 }
 
 /// A bar on a terminal, nothing elsewhere.

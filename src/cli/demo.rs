@@ -1,15 +1,14 @@
 //! `campanile demo`: a broker, a webhook receiver, a stream and a poll, and one pipeline run through all three.
 
-use super::Failure;
 use super::receiver::{self, Taken};
 use super::remote::Remote;
-use super::serve::{bind, relax};
+use super::serve::{bind, relax, wait_for_signal};
+use super::{Failure, output};
 use crate::broker::Broker;
 use crate::client::sse::Parser;
 use crate::config::Config;
 use crate::http;
 use crate::telemetry;
-use awc::Client;
 use awc::http::Method;
 use clap::Args;
 use futures_util::StreamExt;
@@ -52,8 +51,8 @@ impl Demo {
             if let Ok(key) = &played
                 && !self.exit
             {
-                invite(address, key);
-                tokio::signal::ctrl_c().await?;
+                invite(address, key)?;
+                wait_for_signal().await?;
             }
             broker.begin_drain();
             handle.stop(true).await;
@@ -87,8 +86,8 @@ fn pipeline_run() -> Vec<(&'static str, Value)> {
 
 async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
     let key = key_for(broker).await?;
-    let remote = Remote { url: format!("http://{address}"), key: key.clone() };
-    println!("broker      http://{address}");
+    let remote = Remote { url: format!("http://{address}"), key: key.clone(), ca_file: None };
+    output::line(format_args!("broker      http://{address}"))?;
     let secret = "whsec_Q2FtcGFuaWxlJ3MgZGVtbyBzZWNyZXQhISE=";
     let endpoint = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let endpoint_url = format!("http://{}/hooks", endpoint.local_addr()?);
@@ -96,20 +95,20 @@ async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
     let receiver = receiver::start(endpoint, secret, taken)?;
     let destination = json!({"url": endpoint_url, "verification": "none", "secret": secret});
     let created = remote.exchange(Method::POST, "/api/v1/destinations", Some(&destination)).await?;
-    println!("webhook     {} -> {endpoint_url}", text(&created["id"]));
+    output::line(format_args!("webhook     {} -> {endpoint_url}", text(&created["id"])))?;
     let (heard, mut frames) = mpsc::channel(16);
     let before = remote.exchange(Method::GET, "/api/v1/events?order=desc&limit=1", None).await?;
     let cursor = text(&before["head_cursor"]).to_owned();
     actix_rt::spawn(follow(remote.clone(), cursor.clone(), heard));
     let run = pipeline_run();
-    println!("\na run of the pipeline user-analytics:");
+    output::line(format_args!("\na run of the pipeline user-analytics:"))?;
     for (event_type, data) in &run {
         let event =
             json!({"type": event_type, "pipeline": "user-analytics", "run_id": "run_001", "data": data});
         let stored = remote.exchange(Method::POST, "/api/v1/events", Some(&event)).await?;
-        println!("  published {:>4}  {event_type}", stored["sequence"].to_string());
+        output::line(format_args!("  published {:>4}  {event_type}", stored["sequence"].to_string()))?;
     }
-    println!("\nheard by webhook, both signatures checked:");
+    output::line(format_args!("\nheard by webhook, both signatures checked:"))?;
     let delivered = collect(&mut deliveries, run.len()).await?;
     for Taken { event_type, sequence, verified } in &delivered {
         if !verified {
@@ -117,16 +116,20 @@ async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
                 "the delivery of {sequence} is not signed as it should be"
             )));
         }
-        println!("  verified  {sequence:>4}  {event_type}");
+        output::line(format_args!("  verified  {sequence:>4}  {event_type}"))?;
     }
-    println!("\nheard by Server-Sent Events, in order:");
+    output::line(format_args!("\nheard by Server-Sent Events, in order:"))?;
     for (sequence, event_type) in collect(&mut frames, run.len()).await? {
-        println!("  streamed  {sequence:>4}  {event_type}");
+        output::line(format_args!("  streamed  {sequence:>4}  {event_type}"))?;
     }
-    println!("\nheard by polling from the same place:");
+    output::line(format_args!("\nheard by polling from the same place:"))?;
     let page = remote.exchange(Method::GET, &format!("/api/v1/events?cursor={cursor}"), None).await?;
     for event in page["data"].as_array().into_iter().flatten() {
-        println!("  polled    {:>4}  {}", event["sequence"].to_string(), text(&event["type"]));
+        output::line(format_args!(
+            "  polled    {:>4}  {}",
+            event["sequence"].to_string(),
+            text(&event["type"])
+        ))?;
     }
     let path = format!("/api/v1/destinations/{}", text(&created["id"]));
     remote.exchange(Method::DELETE, &path, None).await?;
@@ -158,8 +161,8 @@ async fn collect<T>(from: &mut mpsc::Receiver<T>, count: usize) -> Result<Vec<T>
 }
 
 async fn follow(remote: Remote, cursor: String, heard: mpsc::Sender<(String, String)>) {
-    let client = Client::builder().disable_timeout().finish();
-    let request = client.get(remote.address("/api/v1/events/stream")).bearer_auth(&remote.key);
+    let Ok(client) = remote.client() else { return };
+    let request = remote.request(&client, Method::GET, "/api/v1/events/stream");
     let Ok(mut answer) = request.insert_header(("last-event-id", cursor)).send().await else { return };
     let mut parser = Parser::default();
     while let Some(Ok(chunk)) = answer.next().await {
@@ -175,8 +178,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn invite(address: SocketAddr, key: &str) {
-    println!(
+fn invite(address: SocketAddr, key: &str) -> Result<(), Failure> {
+    output::line(format_args!(
         "
 The broker runs on until Ctrl-C. In another terminal:
 
@@ -185,5 +188,5 @@ The broker runs on until Ctrl-C. In another terminal:
   curl -H \"Authorization: Bearer $CAMPANILE_KEY\" -H 'Content-Type: application/json' \\
        -d '{{\"type\":\"pipeline.failed\",\"data\":{{\"error\":\"no space\"}}}}' $CAMPANILE_URL/api/v1/events
 "
-    );
+    ))
 }

@@ -1,7 +1,7 @@
 //! `campanile keys`: who may do what.
 
-use super::Failure;
-use super::remote::Remote;
+use super::remote::{Remote, segment};
+use super::{Failure, output};
 use awc::http::Method;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(super) struct Keys {
     #[command(subcommand)]
     action: Action,
-    /// Print JSON
+    /// Print one JSON object a line
     #[arg(long, global = true)]
     json: bool,
 }
@@ -47,36 +47,42 @@ enum Action {
 impl Keys {
     pub(super) fn run(self) -> Result<(), Failure> {
         match &self.action {
-            Action::List { remote } => {
-                let keys = remote.call(Method::GET, "/api/v1/keys?limit=1000", None)?;
-                if self.json {
-                    println!("{keys}");
-                    return Ok(());
-                }
-                for key in keys["data"].as_array().into_iter().flatten() {
-                    let scopes: Vec<&str> =
-                        key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                    let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
-                    println!("{}  {}  {}", text("id"), text("name"), scopes.join(","));
-                }
-            }
+            Action::List { remote } => self.list(remote),
             Action::Create { name, scopes, expires_at, remote } => {
                 let mut body = json!({"name": name, "scopes": scopes});
                 if let Some(expires_at) = expires_at {
                     body["expires_at"] = json!(expires_at);
                 }
                 let made = remote.call(Method::POST, "/api/v1/keys", Some(&body))?;
-                if self.json {
-                    println!("{made}");
-                } else {
-                    println!("{}", made["key"].as_str().unwrap_or_default());
-                }
+                output::report(self.json, &made, made["key"].as_str().unwrap_or_default())
             }
             Action::Delete { id, remote } => {
-                remote.call(Method::DELETE, &format!("/api/v1/keys/{id}"), None)?;
-                eprintln!("removed {id}");
+                remote.call(Method::DELETE, &format!("/api/v1/keys/{}", segment(id)), None)?;
+                if self.json {
+                    return output::line(json!({"id": id, "removed": true}));
+                }
+                output::note(format_args!("removed {id}"));
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Each key is a line.
+    fn list(&self, remote: &Remote) -> Result<(), Failure> {
+        let mut path = "/api/v1/keys?limit=1000".to_owned();
+        loop {
+            let page = remote.call(Method::GET, &path, None)?;
+            for key in page["data"].as_array().into_iter().flatten() {
+                let scopes = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let text = |name: &str| output::printable(key[name].as_str().unwrap_or("-"));
+                let row =
+                    format!("{}  {}  {}", text("id"), text("name"), scopes.collect::<Vec<_>>().join(","));
+                output::report(self.json, key, row)?;
+            }
+            match page["next_cursor"].as_str().filter(|_| page["has_more"] == true) {
+                Some(cursor) => path = format!("/api/v1/keys?limit=1000&cursor={}", segment(cursor)),
+                None => return Ok(()),
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ mod check;
 mod db;
 mod demo;
 mod keys;
+mod output;
 mod publish;
 mod receiver;
 mod remote;
@@ -11,10 +12,12 @@ mod serve;
 mod tail;
 mod verify;
 
+use crate::actors::ActorsError;
 use crate::broker::StartError;
 use crate::config::ConfigError;
 use crate::log::OpenError;
 use clap::{Parser, Subcommand};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -52,6 +55,26 @@ enum Command {
 /// What a command failed with, and the exit code that scripts see.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// 65: what was given as data is none.
+    #[error("{0}")]
+    Data(String),
+    /// 69: the broker was not reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// 77: the key is not known or may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 69, 75 or 77: the address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; choose another with --listen")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// 74, or 0 when the reader of the output has had enough.
+    #[error("the output cannot be written: {0}")]
+    Output(std::io::Error),
     /// 1: the command could not do what it was asked.
     #[error("{0}")]
     Command(String),
@@ -82,12 +105,22 @@ impl Failure {
         };
         match self {
             Self::Command(_) => 1,
+            Self::Data(_) => 65,
+            Self::Unreachable(_) => 69,
+            Self::Forbidden(_) => 77,
+            Self::Listen { error, .. } => match error.kind() {
+                ErrorKind::AddrInUse => 75,
+                ErrorKind::PermissionDenied => 77,
+                _ => 69,
+            },
             Self::Config(_)
             | Self::Usage(_)
-            | Self::Start(StartError::Invalid(_) | StartError::Secrets(_)) => 78,
+            | Self::Start(
+                StartError::Invalid(_) | StartError::Secrets(_) | StartError::Actors(ActorsError::Tls(_)),
+            ) => 78,
             Self::Start(StartError::Log(error)) | Self::Log(error) => of_log(error),
             Self::Start(_) => 69,
-            Self::Io(_) => 74,
+            Self::Io(_) | Self::Output(_) => 74,
         }
     }
 }
@@ -105,14 +138,17 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "campanile", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "campanile", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end())
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // As in `campanile tail | head`: nothing went wrong.
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("campanile: {failure}");
+            output::note(format_args!("campanile: {failure}"));
             ExitCode::from(failure.code())
         }
     }

@@ -1,6 +1,6 @@
 //! `campanile serve`: the broker and its API until a signal ends them.
 
-use super::Failure;
+use super::{Failure, output};
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::http;
@@ -65,8 +65,7 @@ pub(super) fn relax(config: &mut Config) -> Result<(), Failure> {
 }
 
 pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .map_err(|error| Failure::Command(format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).map_err(|error| Failure::Listen { address, error })
 }
 
 /// Every stream and every delivery is an open file.
@@ -81,14 +80,9 @@ fn raise_open_files() {
 
 async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), Failure> {
     let address = listener.local_addr()?;
-    let first = broker.first_key(dev).await.map_err(|error| Failure::Command(error.to_string()))?;
     let (server, handle) = http::serve(broker.clone(), listener)?;
     let serving = actix_rt::spawn(server);
-    println!("campanile {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
-    println!("data folder: {}", broker.config().storage.path.display());
-    if let Some(key) = first {
-        println!("admin key, shown this once: {key}");
-    }
+    introduce(&broker, address, dev).await?;
     if !broker.config().events.catalogs.is_empty() {
         tracing::warn!("catalogs are known by name only in this version: types and schemas are not checked");
     }
@@ -108,7 +102,16 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
     Ok(())
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
+/// The key comes last: when nobody reads, none is made that nobody knows.
+async fn introduce(broker: &Broker, address: SocketAddr, dev: bool) -> Result<(), Failure> {
+    output::line(format_args!("campanile {} listens on http://{address}", env!("CARGO_PKG_VERSION")))?;
+    output::line(format_args!("data folder: {}", broker.config().storage.path.display()))?;
+    let first = broker.first_key(dev).await.map_err(|error| Failure::Command(error.to_string()))?;
+    first.map_or(Ok(()), |key| output::line(format_args!("admin key, shown this once: {key}")))
+}
+
+/// Until somebody wants the program to end.
+pub(super) async fn wait_for_signal() -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -1,12 +1,11 @@
 //! `campanile tail`: follows the stream and resumes it, so that no restart of the broker loses an event.
 
-use super::Failure;
-use super::remote::Remote;
+use super::remote::{Remote, refused};
+use super::{Failure, output};
 use crate::client::sse::{Message, Parser};
-use awc::Client;
+use awc::http::{Method, StatusCode};
 use clap::Args;
 use futures_util::StreamExt;
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 /// A stream that says nothing for three keep-alives is gone.
@@ -31,7 +30,7 @@ pub(super) struct Tail {
     #[arg(long)]
     after: Option<String>,
     /// End after this many events
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Print each event as one line of JSON
     #[arg(long)]
@@ -45,7 +44,18 @@ enum End {
     /// Everything asked for was shown.
     Done,
     /// The connection broke or was closed: it is resumed.
-    Broken,
+    Broken(String),
+}
+
+/// What is known across connections.
+#[derive(Default)]
+struct Reading {
+    parser: Parser,
+    /// Where to resume; `None` as long as `since` says it.
+    place: Option<String>,
+    shown: u64,
+    /// Whether the outage that goes on has been told.
+    is_told: bool,
 }
 
 impl Tail {
@@ -54,57 +64,85 @@ impl Tail {
     }
 
     async fn follow(&self) -> Result<(), Failure> {
-        let mut parser = Parser::default();
-        let mut last_id = self.after.clone();
-        let mut shown = 0;
+        let mut reading = Reading { place: self.after.clone(), ..Reading::default() };
         loop {
-            match self.connect(&mut parser, &mut last_id, &mut shown).await? {
-                End::Done => return Ok(()),
-                End::Broken => {
-                    parser.reconnect();
-                    tokio::time::sleep(parser.retry().unwrap_or(FIRST_RETRY)).await;
-                }
+            let End::Broken(why) = self.connect(&mut reading).await? else { return Ok(()) };
+            if !std::mem::replace(&mut reading.is_told, true) {
+                output::note(format_args!("{why}; trying again"));
             }
+            reading.parser.reconnect();
+            tokio::time::sleep(reading.parser.retry().unwrap_or(FIRST_RETRY)).await;
         }
     }
 
-    async fn connect(
-        &self,
-        parser: &mut Parser,
-        last_id: &mut Option<String>,
-        shown: &mut u64,
-    ) -> Result<End, Failure> {
-        let client = Client::builder().disable_timeout().disable_redirects().finish();
-        let mut request =
-            client.get(self.remote.address(&self.path(last_id.is_none()))).bearer_auth(&self.remote.key);
-        request = request.insert_header(("accept", "text/event-stream"));
-        if let Some(id) = &last_id {
-            request = request.insert_header(("last-event-id", id.as_str()));
+    /// "From now on" is a place too: with it, an event that comes while the first connection breaks is not missed.
+    async fn find_place(&self, reading: &mut Reading) -> Result<Option<End>, Failure> {
+        if reading.place.is_some() || self.since.is_some() {
+            return Ok(None);
         }
-        let Ok(mut answer) = request.send().await else { return Ok(End::Broken) };
-        if answer.status().is_client_error() {
+        let head = self.remote.exchange(Method::GET, "/api/v1/events?order=desc&limit=1", None).await;
+        match head {
+            Ok(page) => reading.place = page["head_cursor"].as_str().map(str::to_owned),
+            Err(Failure::Unreachable(why)) => return Ok(Some(End::Broken(why))),
+            Err(failure) => return Err(failure),
+        }
+        Ok(None)
+    }
+
+    async fn connect(&self, reading: &mut Reading) -> Result<End, Failure> {
+        if let Some(end) = self.find_place(reading).await? {
+            return Ok(end);
+        }
+        let path = self.path(reading.place.is_none());
+        let mut request = self.remote.request(&self.remote.client()?, Method::GET, &path);
+        request = request.insert_header(("accept", "text/event-stream"));
+        if let Some(place) = &reading.place {
+            request = request.insert_header(("last-event-id", place.as_str()));
+        }
+        let mut answer = match tokio::time::timeout(SILENCE, request.send()).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                return Ok(End::Broken(format!("{} does not answer: {error}", self.remote.url)));
+            }
+            Err(_) => return Ok(End::Broken(format!("{} does not answer", self.remote.url))),
+        };
+        let status = answer.status();
+        if !status.is_success() {
             let body = answer.body().await.unwrap_or_default();
-            let text = String::from_utf8_lossy(&body).into_owned();
-            return Err(Failure::Command(format!("the broker answered {}: {text}", answer.status())));
+            let failure = refused(status, &String::from_utf8_lossy(&body));
+            let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            return if passes { Ok(End::Broken(failure.to_string())) } else { Err(failure) };
+        }
+        if std::mem::take(&mut reading.is_told) {
+            output::note(format_args!("{} answers again", self.remote.url));
         }
         while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, answer.next()).await {
-            for message in parser.feed(&chunk) {
-                if let Some(id) = parser.last_id() {
-                    *last_id = Some(id.to_owned());
-                }
-                if !self.show(&message)? {
-                    continue;
-                }
-                *shown += 1;
-                if self.count.is_some_and(|count| *shown >= count) {
-                    return Ok(End::Done);
-                }
-            }
-            if let Some(id) = parser.last_id() {
-                *last_id = Some(id.to_owned());
+            if self.take(reading, &chunk)? {
+                return Ok(End::Done);
             }
         }
-        Ok(End::Broken)
+        Ok(End::Broken(format!("the stream of {} has ended", self.remote.url)))
+    }
+
+    /// Shows what a piece of the stream completes; true when that was enough.
+    fn take(&self, reading: &mut Reading, chunk: &[u8]) -> Result<bool, Failure> {
+        for message in reading.parser.feed(chunk) {
+            if message.event.starts_with("stream.") {
+                if message.event == "stream.gap" {
+                    output::note(format_args!("events are missing: {}", output::printable(&message.data)));
+                }
+                continue;
+            }
+            self.show(&message)?;
+            reading.shown += 1;
+            if self.count.is_some_and(|count| reading.shown >= count) {
+                return Ok(true);
+            }
+        }
+        if let Some(id) = reading.parser.last_id() {
+            reading.place = Some(id.to_owned());
+        }
+        Ok(false)
     }
 
     fn path(&self, is_first: bool) -> String {
@@ -123,24 +161,15 @@ impl Tail {
         format!("/api/v1/events/stream?{}", query.finish())
     }
 
-    /// Shows an event; false for what the stream says of itself.
-    fn show(&self, message: &Message) -> Result<bool, Failure> {
-        if message.event.starts_with("stream.") {
-            if message.event == "stream.gap" {
-                eprintln!("events are missing: {}", message.data);
-            }
-            return Ok(false);
-        }
-        let mut out = std::io::stdout().lock();
-        let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    fn show(&self, message: &Message) -> Result<(), Failure> {
         if self.json {
-            writeln!(out, "{}", message.data)?;
-        } else if colours {
-            writeln!(out, "\x1b[2m{}\x1b[0m \x1b[1m{}\x1b[0m {}", message.id, message.event, message.data)?;
-        } else {
-            writeln!(out, "{} {} {}", message.id, message.event, message.data)?;
+            return output::line(&message.data);
         }
-        out.flush()?;
-        Ok(true)
+        if !output::has_colours() {
+            return output::line(format_args!("{} {} {}", message.id, message.event, message.data));
+        }
+        let text = |text: &str| output::printable(text);
+        let (id, event, data) = (text(&message.id), text(&message.event), text(&message.data));
+        output::line(format_args!("\x1b[2m{id}\x1b[0m \x1b[1m{event}\x1b[0m {data}"))
     }
 }

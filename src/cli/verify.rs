@@ -1,6 +1,6 @@
 //! `campanile verify`: whether a webhook is signed with a secret. The body comes on standard input.
 
-use super::Failure;
+use super::{Failure, output};
 use crate::clock;
 use crate::webhook::signature::{Signer, check_secret};
 use clap::Args;
@@ -23,6 +23,9 @@ pub(super) struct Verify {
     /// Take this as the present, in seconds since the epoch
     #[arg(long)]
     at: Option<i64>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Verify {
@@ -36,10 +39,11 @@ impl Verify {
             (Some(id), Some(time)) => signer.verify_standard(id, time, &self.signature, &body, now),
             _ => signer.verify_body_only(&self.signature, &body),
         };
-        if !valid {
-            return Err(Failure::Command("the signature is not valid".to_owned()));
+        if self.json {
+            output::line(serde_json::json!({"valid": valid}))?;
+        } else if valid {
+            output::line("the signature is valid")?;
         }
-        println!("the signature is valid");
-        Ok(())
+        if valid { Ok(()) } else { Err(Failure::Command("the signature is not valid".to_owned())) }
     }
 }

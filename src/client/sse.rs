@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Longer lines are given up: no frame of ours comes near.
-const LONGEST_LINE: usize = 16 << 20;
+/// More of a line, or of a message, is not kept: twice what a broker can be set to take.
+const LONGEST: usize = 128 << 20;
 
 /// One dispatched event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Parser {
                     let line = std::mem::take(&mut self.line);
                     messages.extend(self.line(&line));
                 }
-                byte if self.line.len() < LONGEST_LINE => self.line.push(byte),
+                byte if self.line.len() < LONGEST => self.line.push(byte),
                 _ => {}
             }
         }
@@ -78,7 +78,7 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
             "event" => value.clone_into(&mut self.event),
-            "data" => {
+            "data" if self.data.len() + value.len() <= LONGEST => {
                 self.data.push_str(value);
                 self.data.push('\n');
             }

@@ -215,7 +215,7 @@ pub struct StreamConfig {
     pub keep_alive: Duration,
     /// How many streams may be open.
     pub max_clients: usize,
-    /// Encoded bytes that may wait for one client before it is served from the log.
+    /// Encoded bytes that are in memory for one client at most (one event more, if it is larger).
     pub client_buffer: usize,
     /// A peer that takes no byte for this long is gone.
     pub stall_timeout: Duration,
@@ -226,7 +226,7 @@ impl Default for StreamConfig {
         Self {
             keep_alive: Duration::from_secs(15),
             max_clients: 20_000,
-            client_buffer: 256 * 1024,
+            client_buffer: 64 * 1024,
             stall_timeout: Duration::from_secs(120),
         }
     }

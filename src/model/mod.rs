@@ -28,6 +28,6 @@ pub use ids::{DestinationId, EventId, InvalidId, KeyId, TenantId};
 pub use json_text::push_json_string;
 pub use key::{Key, KeyHash, Scope, Scopes, Tenant};
 pub use sequence::Sequence;
-pub use stored::{EncodeAs, StoredEvent};
+pub use stored::{EncodeAs, StoredEvent, push_data_lines};
 pub use time::{InvalidTimestamp, Timestamp, UnixMillis};
 pub use violation::Violation;

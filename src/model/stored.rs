@@ -167,12 +167,19 @@ impl StoredEvent {
     }
 }
 
-/// A frame whose JSON spans lines: each line gets its own `data:`, and CR, LF and CRLF all end one (they can
-/// only be white space between tokens, so the parsed value is unchanged).
+/// A frame whose JSON spans lines: each gets its own `data:`.
 fn frame_of_lines(head: &[u8], envelope: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(head.len() + envelope.len() + 64);
     out.extend_from_slice(head);
-    let mut bytes = envelope.iter().copied().peekable();
+    push_data_lines(envelope, &mut out);
+    out.extend_from_slice(b"\n\n");
+    out.into()
+}
+
+/// Appends JSON after a `data: `: each further line gets its own. CR, LF and CRLF all end one (they can only be
+/// white space between tokens, so the parsed value is unchanged).
+pub fn push_data_lines(json: &[u8], out: &mut Vec<u8>) {
+    let mut bytes = json.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         match byte {
             b'\r' | b'\n' => {
@@ -184,8 +191,6 @@ fn frame_of_lines(head: &[u8], envelope: &[u8]) -> Bytes {
             _ => out.push(byte),
         }
     }
-    out.extend_from_slice(b"\n\n");
-    out.into()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
     clippy::format_push_string
 )]
 
+mod command_line;
 mod contract;
 mod crash;
 mod destinations;

@@ -1,7 +1,7 @@
 //! The task of a hub: hears that the log moved, that keys changed, that the broker stops, that it is time.
 
 use super::Hub;
-use super::group::{Group, Joined, OFFER_BYTES, join};
+use super::group::{Group, Joined, join};
 use crate::actors::messages::{ClockReached, Drain};
 use crate::clock;
 use crate::delivery::stream::machine::{Failure, Input};
@@ -123,8 +123,8 @@ impl Hub {
         if !group.has_live() {
             return self.pass_over(group, to);
         }
-        let now = self.now();
-        group.join_batch(events, to, |offer, joined| {
+        let (now, most) = (self.now(), self.0.settings.page_bytes());
+        group.join_batch(events, to, most, |offer, joined| {
             for client in group.members().iter() {
                 self.step(client, Input::Offered(offer), Some(joined.clone()), now);
             }
@@ -166,9 +166,10 @@ impl Hub {
             return Some(known);
         }
         let events = self.0.log.recent(after, PAGE_EVENTS)?;
+        let most = self.0.settings.page_bytes();
         let (mut to, mut bytes, mut matching) = (after, 0, Vec::new());
         for event in events.iter().take_while(|event| event.sequence() <= up_to) {
-            if bytes >= OFFER_BYTES {
+            if bytes >= most {
                 break;
             }
             to = event.sequence();
@@ -177,7 +178,7 @@ impl Hub {
                 matching.push(event);
             }
         }
-        if events.len() < PAGE_EVENTS && bytes < OFFER_BYTES {
+        if events.len() < PAGE_EVENTS && bytes < most {
             to = up_to;
         }
         let joined = join(&matching, group.wanted.format);
@@ -188,7 +189,7 @@ impl Hub {
     }
 
     /// A page of a group from the log.
-    pub(crate) fn query(group: &Group, order: PageOrder) -> Query {
+    pub(crate) fn query(&self, group: &Group, order: PageOrder) -> Query {
         Query {
             tenant: group.wanted.tenant,
             filter: group.wanted.filter.clone(),
@@ -196,7 +197,7 @@ impl Hub {
             up_to: order.up_to,
             order: Order::Ascending,
             limit: if order.one { 1 } else { PAGE_EVENTS },
-            max_bytes: OFFER_BYTES,
+            max_bytes: self.0.settings.page_bytes(),
         }
     }
 }

@@ -15,9 +15,6 @@ use std::sync::Arc;
 /// Joined bytes, shared.
 pub(crate) type Joined = Bytes;
 
-/// An offer holds about this many bytes at most.
-pub(super) const OFFER_BYTES: usize = 64 * 1024;
-
 /// How many joined pages near the head are remembered for streams that come by the same place.
 const CACHED: usize = 32;
 
@@ -80,11 +77,13 @@ impl Group {
         event.tenant() == self.wanted.tenant && self.wanted.filter.matches(event)
     }
 
-    /// Joins the matching events of a batch that ends at `to`, and gives each joined part to `give`.
+    /// Joins the matching events of a batch that ends at `to` into parts of about `most` bytes, and gives each
+    /// part to `give`.
     pub(super) fn join_batch(
         &self,
         events: &[Arc<StoredEvent>],
         to: Sequence,
+        most: usize,
         mut give: impl FnMut(Offer, &Joined),
     ) {
         let mut matching = events.iter().filter(|event| self.wants(event)).peekable();
@@ -93,7 +92,7 @@ impl Group {
             part.push(event);
             bytes += event.sse_frame().len();
             let is_last = matching.peek().is_none();
-            if bytes < OFFER_BYTES && !is_last {
+            if bytes < most && !is_last {
                 continue;
             }
             let up_to = if is_last { to } else { event.sequence() };

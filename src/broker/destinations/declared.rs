@@ -22,8 +22,8 @@ pub(crate) fn declare_webhooks(
     let declared = management.destinations.values().filter(|one| one.declared);
     let mut stale: Vec<&Arc<Destination>> = declared.collect();
     let mut changes = Vec::new();
-    for (index, webhook) in config.events.webhooks.iter().enumerate() {
-        check(webhook, config).map_err(|violation| violation.under(&format!("/events/webhooks/{index}")))?;
+    check_webhooks(config)?;
+    for webhook in &config.events.webhooks {
         let Some(tenant) = tenants.get(&webhook.tenant).copied() else { continue };
         let known = stale.iter().position(|one| one.tenant == tenant && one.url == webhook.url);
         let known = known.map(|at| stale.swap_remove(at));
@@ -33,6 +33,13 @@ pub(crate) fn declare_webhooks(
     }
     let removals = stale.into_iter().map(|one| Change::RemoveDestination(one.id));
     Ok(removals.chain(changes).collect())
+}
+
+/// Whether the config's destinations could be declared.
+pub(crate) fn check_webhooks(config: &Config) -> Result<(), Violation> {
+    config.events.webhooks.iter().enumerate().try_for_each(|(index, webhook)| {
+        check(webhook, config).map_err(|violation| violation.under(&format!("/events/webhooks/{index}")))
+    })
 }
 
 fn check(webhook: &WebhookConfig, config: &Config) -> Result<(), Violation> {

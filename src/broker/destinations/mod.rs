@@ -5,7 +5,7 @@ mod declared;
 mod draft;
 mod fields;
 
-pub(crate) use declared::declare_webhooks;
+pub(crate) use declared::{check_webhooks, declare_webhooks};
 
 use super::Broker;
 use crate::clock;

@@ -1,7 +1,7 @@
 //! How an event looks in a stream: one block, every line of its JSON a `data:` line.
 
 use crate::model::cloudevent::push_cloudevent;
-use crate::model::{StoredEvent, push_json_string};
+use crate::model::{StoredEvent, push_data_lines, push_json_string};
 
 /// The shape of a stream's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -27,24 +27,8 @@ pub fn push_event(event: &StoredEvent, format: StreamFormat, out: &mut Vec<u8>) 
     out.extend_from_slice(
         format!("id: {}\nevent: {}\ndata: ", event.sequence(), event.event_type()).as_bytes(),
     );
-    push_lines(&json, out);
+    push_data_lines(&json, out);
     out.extend_from_slice(b"\n\n");
-}
-
-/// Each line of the JSON becomes a `data:` line; CR, LF and CRLF all end one.
-fn push_lines(json: &[u8], out: &mut Vec<u8>) {
-    let mut bytes = json.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\r' | b'\n' => {
-                if byte == b'\r' && bytes.peek() == Some(&b'\n') {
-                    bytes.next();
-                }
-                out.extend_from_slice(b"\ndata: ");
-            }
-            _ => out.push(byte),
-        }
-    }
 }
 
 fn push_flat(event: &StoredEvent, out: &mut Vec<u8>) {

@@ -30,9 +30,6 @@ use pace::Paced;
 /// Milliseconds on a clock that only goes forward.
 pub type Moment = u64;
 
-/// A page is read when no more bytes than this wait for the socket.
-const LOW_WATER: usize = 16 * 1024;
-
 /// How long to wait before a read that failed is tried again, and how often in a row.
 const READ_AGAIN_MS: u64 = 500;
 const MOST_READ_FAILURES: u8 = 10;
@@ -42,10 +39,23 @@ const MOST_READ_FAILURES: u8 = 10;
 pub struct Settings {
     /// A checkpoint is written after this long without bytes.
     pub keep_alive_ms: u64,
-    /// Bytes that may wait for the socket before the stream is served from the log.
+    /// Bytes that may wait for the socket before the stream is served from the log, in pages of
+    /// [`Settings::page_bytes`]. One event more, if it is larger.
     pub client_buffer: usize,
     /// A socket that takes nothing for this long is gone.
     pub stall_ms: u64,
+}
+
+impl Settings {
+    /// A page is read when no more bytes than this wait for the socket.
+    fn low_water(self) -> usize {
+        self.client_buffer / 4
+    }
+
+    /// How many bytes a page or an offer should have at most, so that no more than the buffer is in memory.
+    pub fn page_bytes(self) -> usize {
+        self.client_buffer - self.low_water()
+    }
 }
 
 /// How a stream begins.
@@ -382,7 +392,7 @@ impl StreamMachine {
             return;
         }
         let pauses = self.read_again_at.is_some_and(|at| now < at);
-        if self.pending <= LOW_WATER && !pauses {
+        if self.pending <= self.settings.low_water() && !pauses {
             self.read_again_at = None;
             self.mode = Mode::CatchingUp { reading: true };
             actions.push(Action::Read { after: self.place, up_to, one: self.paced.is_slow() });

@@ -139,3 +139,20 @@ fn a_thousand_flipped_bits_and_none_is_served() {
         "{refused} refused, {corrupt} corrupt, {unharmed} unharmed"
     );
 }
+
+#[test]
+fn the_scrubber_finds_what_nobody_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    let victim = folder.path().join(segment::file_name(1));
+    let mut bytes = std::fs::read(&victim).unwrap();
+    let at = bytes.windows(6).position(|some| some == b"yyyyyy").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&victim, &bytes).unwrap();
+    let quick = StorageConfig { scrub_every: Duration::from_millis(50), ..config(folder.path()) };
+    let log = RedbLog::open(&quick, Duration::from_secs(3600)).unwrap();
+    while log.stats().corrupt == 0 {
+        std::thread::yield_now();
+    }
+    block_on(log.close());
+}

@@ -16,6 +16,7 @@ mod query;
 mod readers;
 mod row;
 mod schema;
+mod scrubber;
 mod segment;
 mod shared;
 pub mod tools;
@@ -127,6 +128,8 @@ impl RedbLog {
         let spawned = std::thread::Builder::new().name("log-writer".to_owned()).spawn(write);
         let thread = spawned.map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         let readers = Readers::start(&shared)
+            .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
+        scrubber::start(&shared, config.scrub_every)
             .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         Ok(Arc::new(Self { shared, orders, readers, writer: Mutex::new(Some(thread)) }))
     }

@@ -125,7 +125,7 @@ impl World {
             }
         }
         let queued: usize = self.queue.iter().map(|(_, bytes)| bytes).sum();
-        assert!(queued <= 2500 + LOW_WATER + 30 * EVENT_BYTES + 200, "memory is bounded: {queued}");
+        assert!(queued <= 2500 + 30 * EVENT_BYTES + 200, "memory is bounded: {queued}");
     }
 
     fn happen(&mut self, happening: Happening) {

@@ -96,14 +96,14 @@ fn a_stream_behind_the_head_reads_pages_and_is_then_live() {
 fn a_full_buffer_sends_a_stream_back_to_the_log_until_its_socket_took_enough() {
     let mut stream = Stream::live(10);
     stream.step(1, offer(10, 11, 11, 900), &[Queue]);
-    stream.step(2, offer(11, 12, 12, 200), &[read(11, 12)]);
+    stream.step(2, offer(11, 12, 12, 200), &[]);
     assert!(!stream.machine.is_live());
-    let big = 20_000;
-    stream.step(3, page(12, big), &[Queue]);
-    stream.step(4, offer(12, 13, 20, 200), &[]);
-    stream.step(5, Input::Taken { left: 17_000 }, &[]);
-    stream.step(6, Input::Taken { left: 10_000 }, &[read(12, 20)]);
-    stream.step(7, page(20, 100), &[Queue]);
+    stream.step(3, Input::Taken { left: 0 }, &[read(11, 12)]);
+    stream.step(4, page(12, 700), &[Queue]);
+    stream.step(5, offer(12, 13, 20, 400), &[]);
+    stream.step(6, Input::Taken { left: 251 }, &[]);
+    stream.step(7, Input::Taken { left: 250 }, &[read(12, 20)]);
+    stream.step(8, page(20, 100), &[Queue]);
     assert!(stream.machine.is_live());
 }
 
