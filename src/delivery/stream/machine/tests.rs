@@ -3,7 +3,7 @@
 use super::*;
 use Action::{Cut, End, Hold, Queue, Read, Release, WakeAt, Write};
 
-const SETTINGS: Settings = Settings { keep_alive_ms: 15_000, client_buffer: 1000, stall_ms: 120_000 };
+const SETTINGS: Settings = Settings { keep_alive_ms: 15_000, client_buffer: 4000, stall_ms: 120_000 };
 
 fn opening(place: u64, head: u64) -> Opening {
     Opening {
@@ -95,14 +95,14 @@ fn a_stream_behind_the_head_reads_pages_and_is_then_live() {
 #[test]
 fn a_full_buffer_sends_a_stream_back_to_the_log_until_its_socket_took_enough() {
     let mut stream = Stream::live(10);
-    stream.step(1, offer(10, 11, 11, 900), &[Queue]);
-    stream.step(2, offer(11, 12, 12, 200), &[]);
+    stream.step(1, offer(10, 11, 11, 3600), &[Queue]);
+    stream.step(2, offer(11, 12, 12, 800), &[]);
     assert!(!stream.machine.is_live());
     stream.step(3, Input::Taken { left: 0 }, &[read(11, 12)]);
-    stream.step(4, page(12, 700), &[Queue]);
-    stream.step(5, offer(12, 13, 20, 400), &[]);
-    stream.step(6, Input::Taken { left: 251 }, &[]);
-    stream.step(7, Input::Taken { left: 250 }, &[read(12, 20)]);
+    stream.step(4, page(12, 2800), &[Queue]);
+    stream.step(5, offer(12, 13, 20, 1600), &[]);
+    stream.step(6, Input::Taken { left: 1001 }, &[]);
+    stream.step(7, Input::Taken { left: 1000 }, &[read(12, 20)]);
     stream.step(8, page(20, 100), &[Queue]);
     assert!(stream.machine.is_live());
 }
@@ -223,7 +223,7 @@ fn a_replay_keeps_the_distances_divided_by_its_factor() {
     stream.step(6, happened(2, 1_004_000), &[Hold, WakeAt(405)]);
     stream.step(7, Input::Taken { left: 0 }, &[]);
     assert_eq!(stream.machine.place(), Sequence(1), "what is held is not written");
-    stream.step(405, Input::ClockReached, &[Release, read_one(2, 4), WakeAt(15_405)]);
+    stream.step(405, Input::ClockReached, &[Release, read_one(2, 4), WakeAt(120_405)]);
     // One that happened before it waits for nothing, and the distance is counted from the first.
     stream.step(406, happened(3, 900_000), &[Queue, read_one(3, 4)]);
     stream.step(900, happened(4, 1_005_000), &[Queue]);
