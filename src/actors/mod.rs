@@ -6,6 +6,9 @@
 //!        ├─ RegistryActor            starts, wakes, rebuilds and stops the others
 //!        └─ arbiters (shards)        each with one webhook client
 //!             └─ DestinationActor …  one a destination
+//!
+//! Hub (one an HTTP thread)           follows the log for the streams of that thread, joins frames once
+//!   └─ StreamActor …                 one an event stream, beside its socket
 //! ```
 //!
 //! An actor holds nothing that cannot be rebuilt from the log: any of them may die at any moment. A panic kills
@@ -14,10 +17,14 @@
 
 mod attempt;
 mod destination;
+mod hub;
 mod messages;
 mod registry;
 mod shard;
+mod stream;
 mod system;
 
+pub use hub::{Hub, Setup, Start, Wanted};
 pub use shard::OpenSecrets;
+pub use stream::Subscription;
 pub use system::{Actors, ActorsError};

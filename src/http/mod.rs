@@ -21,17 +21,21 @@ mod problem;
 mod publish;
 mod request_id;
 mod routes;
+mod socket;
 mod stream;
 mod stream_body;
+mod stream_params;
 mod tenants;
 mod tickets;
 mod waiting;
 
+use crate::actors::Hub;
 use crate::broker::Broker;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as Application, HttpServer, web};
 use metrics::Metrics;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tickets::Tickets;
@@ -45,6 +49,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection that is being closed may go on sending what nobody reads.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of an answer that wait above the kernel before its body is asked for more. The buffer stays as large as
+/// it has been once, so this bounds what a quiet stream costs.
+const WRITE_BUFFER: usize = 16 * 1024;
 
 /// Streams end themselves when the broker drains; what is left after this is cut.
 const SHUTDOWN_TIMEOUT_S: u64 = 5;
@@ -75,11 +83,14 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
         tickets: Tickets::default(),
         metrics: Metrics::default(),
     });
-    let stall = app.broker.config().stream.stall_timeout.as_millis();
-    let stall_millis = u32::try_from(stall).unwrap_or(u32::MAX);
+    let stall = app.broker.config().stream.stall_timeout;
     let server = HttpServer::new(move || {
         let app = app.clone();
-        Application::new().app_data(app.clone()).configure(move |config| routes::configure(config, &app))
+        let hub = Hub::new(Arc::clone(app.broker.log()), &app.broker.config().stream, app.broker.draining());
+        Application::new()
+            .app_data(app.clone())
+            .app_data(hub)
+            .configure(move |config| routes::configure(config, &app))
     })
     .workers(workers)
     .max_connections(config.max_connections.div_ceil(workers))
@@ -89,18 +100,10 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
     .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
     .disable_signals()
-    .on_connect(move |connection, _| tune_socket(connection, stall_millis))
+    .h1_write_buffer_size(WRITE_BUFFER)
+    .on_connect(move |connection, _| socket::tune(connection, stall))
     .listen(listener)?
     .run();
     let handle = server.handle();
     Ok((server, handle))
-}
-
-/// A peer that is gone is noticed although nothing is read from it, and little waits in the kernel for a slow one.
-fn tune_socket(connection: &dyn std::any::Any, stall_millis: u32) {
-    if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-        // None of these is vital: a kernel that refuses one serves all the same.
-        let _ = socket.set_nodelay(true);
-        let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, stall_millis);
-    }
 }

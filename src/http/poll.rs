@@ -89,7 +89,7 @@ impl Ask {
 pub(crate) async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, Problem> {
     let format = negotiate(&request, &Format::LISTS)?;
     if format == Format::EventStream {
-        return stream::open(request, app).await;
+        return stream::open_list(request, app).await;
     }
     let caller = Caller::of(&request, &app, Scope::EventsRead)?;
     let params = Params::read(request.query_string(), &PARAMETERS)?;
