@@ -19,8 +19,10 @@ pub enum LogFormat {
 pub fn start(format: Option<LogFormat>) {
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let filter =
-        EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+    let wanted = std::env::var(FILTER_VARIABLE).unwrap_or_default();
+    let given = (!wanted.is_empty()).then(|| EnvFilter::try_new(&wanted));
+    let is_malformed = matches!(given, Some(Err(_)));
+    let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new("info,actix_server=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining on a standard error that nobody reads any more would be a panic.
     let lines = lines.log_internal_errors(false);
@@ -31,4 +33,9 @@ pub fn start(format: Option<LogFormat>) {
         LogFormat::Json => lines.json().try_init(),
     };
     drop(begun);
+    if is_malformed {
+        tracing::warn!(
+            "{FILTER_VARIABLE} is no filter, such as info or campanile=debug: the default is used"
+        );
+    }
 }

@@ -21,9 +21,14 @@ pub(super) fn note(text: impl Display) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
+/// Whether a person reads the data.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Whether lines of data may have colours.
 pub(super) fn has_colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A text without what a terminal would take for a command.

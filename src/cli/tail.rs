@@ -165,11 +165,15 @@ impl Tail {
         if self.json {
             return output::line(&message.data);
         }
-        if !output::has_colours() {
-            return output::line(format_args!("{} {} {}", message.id, message.event, message.data));
+        let Message { id, event, data } = message;
+        if !output::is_terminal() {
+            return output::line(format_args!("{id} {event} {data}"));
         }
-        let text = |text: &str| output::printable(text);
-        let (id, event, data) = (text(&message.id), text(&message.event), text(&message.data));
-        output::line(format_args!("\x1b[2m{id}\x1b[0m \x1b[1m{event}\x1b[0m {data}"))
+        let (id, event, data) = (output::printable(id), output::printable(event), output::printable(data));
+        if output::has_colours() {
+            output::line(format_args!("\x1b[2m{id}\x1b[0m \x1b[1m{event}\x1b[0m {data}"))
+        } else {
+            output::line(format_args!("{id} {event} {data}"))
+        }
     }
 }
