@@ -2,7 +2,7 @@
 
 use super::receiver::{self, Taken};
 use super::remote::Remote;
-use super::serve::{bind, relax, wait_for_signal};
+use super::serve::{Signals, bind, relax};
 use super::{Failure, output};
 use crate::broker::Broker;
 use crate::client::sse::Parser;
@@ -44,15 +44,19 @@ impl Demo {
         let listener = bind(self.listen)?;
         let broker = Broker::open(config)?;
         actix_rt::System::new().block_on(async move {
+            let mut signals = Signals::listen()?;
             let address = listener.local_addr()?;
             let (server, handle) = http::serve(broker.clone(), listener)?;
             actix_rt::spawn(server);
-            let played = play(&broker, address).await;
-            if let Ok(key) = &played
+            let played = tokio::select! {
+                played = play(&broker, address) => played.map(Some),
+                () = signals.next() => Ok(None),
+            };
+            if let Ok(Some(key)) = &played
                 && !self.exit
             {
                 invite(address, key)?;
-                wait_for_signal().await?;
+                signals.next().await;
             }
             broker.begin_drain();
             handle.stop(true).await;

@@ -8,7 +8,7 @@ use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -79,6 +79,7 @@ fn raise_open_files() {
 }
 
 async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
     let address = listener.local_addr()?;
     let (server, handle) = http::serve(broker.clone(), listener)?;
     let serving = actix_rt::spawn(server);
@@ -86,7 +87,7 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
     if !broker.config().events.catalogs.is_empty() {
         tracing::warn!("catalogs are known by name only in this version: types and schemas are not checked");
     }
-    wait_for_signal().await?;
+    signals.next().await;
     tracing::info!("stopping: what is under way is finished");
     broker.begin_drain();
     let drain = broker.config().server.drain;
@@ -96,7 +97,7 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
     };
     tokio::select! {
         ended = tokio::time::timeout(drain + drain, stopped) => drop(ended),
-        again = wait_for_signal() => again?,
+        () = signals.next() => {}
     }
     drop(serving.await);
     Ok(())
@@ -119,12 +120,22 @@ async fn introduce(broker: &Broker, address: SocketAddr, dev: bool) -> Result<()
     first.map_or(Ok(()), |key| output::line(format_args!("admin key, shown this once: {key}")))
 }
 
-/// Until somebody wants the program to end.
-pub(super) async fn wait_for_signal() -> Result<(), Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What makes the program end in order. Listened for before anybody is told that it runs.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Until one comes.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
