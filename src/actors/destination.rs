@@ -3,15 +3,16 @@
 
 use super::attempt::{attempt_record, fetch, key_of, outcome_of, settings_of};
 use super::messages::{
-    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded, StopNow,
+    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded, Requeued,
+    StopNow,
 };
 use super::shard::Surroundings;
 use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
 use crate::log::{Change, Commit, LogError, Order, Page, Query};
 use crate::model::{
-    ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus, EventFilter, Sequence,
-    StoredEvent, Timestamp, UnixMillis, Verdict,
+    ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus, EventFilter, ReplayId,
+    Sequence, StoredEvent, Timestamp, UnixMillis, Verdict,
 };
 use crate::webhook::client::WebhookClient;
 use crate::webhook::delivery::Recipient;
@@ -94,7 +95,7 @@ impl DestinationActor {
     fn perform(&mut self, action: Action, context: &mut Context<Self>) {
         match action {
             Action::Read { after, limit } => self.read(after, limit, context),
-            Action::Send { sequence, attempt } => self.send(sequence, attempt, context),
+            Action::Send { sequence, attempt, replay } => self.send(sequence, attempt, replay, context),
             Action::Record { sequence, attempt, verdict, place } => {
                 self.record(sequence, attempt, verdict, place, context);
             }
@@ -163,7 +164,13 @@ impl DestinationActor {
         }
     }
 
-    fn send(&mut self, sequence: Sequence, attempt: u32, context: &mut Context<Self>) {
+    fn send(
+        &mut self,
+        sequence: Sequence,
+        attempt: u32,
+        replay: Option<ReplayId>,
+        context: &mut Context<Self>,
+    ) {
         let known = self.events.get(&sequence).cloned();
         let query = self.query(EventFilter::default(), sequence.previous(), 1);
         let (log, client, recipient) =
@@ -174,7 +181,7 @@ impl DestinationActor {
                 Some(event) => event,
                 None => fetch(&*log, query).await?,
             };
-            Ok(client.send(recipient.request(&event, attempt, clock::now())).await)
+            Ok(client.send(recipient.request(&event, attempt, replay, clock::now())).await)
         };
         let actor = context.address();
         let attempt = actix_rt::spawn(async move {
@@ -319,6 +326,15 @@ impl Handler<Reconfigured> for DestinationActor {
         self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
         let settings = settings_of(&self.destination, self.around.config.max_retrying);
         self.step(Input::Reconfigured(settings), context);
+    }
+}
+
+impl Handler<Requeued> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, requeued: Requeued, context: &mut Context<Self>) {
+        if !self.draining {
+            self.step(Input::Requeued(requeued.0), context);
+        }
     }
 }
 

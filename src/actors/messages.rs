@@ -2,7 +2,7 @@
 
 use crate::delivery::destination::Outcome;
 use crate::log::LogError;
-use crate::model::{Destination, DestinationId, Sequence};
+use crate::model::{Destination, DestinationId, Requeue, Sequence};
 use crate::webhook::Answer;
 use actix::Message;
 use std::sync::Arc;
@@ -26,6 +26,11 @@ pub(super) struct ManagementChanged;
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(super) struct Reconfigured(pub(super) Arc<Destination>);
+
+/// Deliveries of a destination were put back, durably.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct Requeued(pub(super) Requeue);
 
 /// An attempt ended.
 #[derive(Debug, Message)]

@@ -6,7 +6,8 @@
 
 use super::destination::DestinationActor;
 use super::messages::{
-    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Reconfigured, StillRunning, StopNow,
+    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Reconfigured, Requeued, StillRunning,
+    StopNow,
 };
 use super::shard::Surroundings;
 use crate::clock;
@@ -174,6 +175,16 @@ impl Handler<ChildStopped> for RegistryActor {
     type Result = ();
     fn handle(&mut self, stopped: ChildStopped, context: &mut Context<Self>) {
         self.child_stopped(stopped, context);
+    }
+}
+
+impl Handler<Requeued> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, requeued: Requeued, _: &mut Context<Self>) {
+        // One that is not running finds them in the log when it starts.
+        if let Some(Child { running: Some(running), .. }) = self.children.get(&requeued.0.destination) {
+            running.do_send(requeued);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The threads that actors live on, and the handle that every other thread has on them.
 
-use super::messages::{Committed, Drain, ManagementChanged, StillRunning};
+use super::messages::{Committed, Drain, ManagementChanged, Requeued, StillRunning};
 use super::registry::RegistryActor;
 use super::shard::{OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
+use crate::model::Requeue;
 use crate::webhook::client::{TlsError, tls_config};
 use actix::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +81,11 @@ impl Actors {
         let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
         let (registry, system) = started;
         Ok(Self(Arc::new(Inner { registry, system, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Tells a destination what was put back for it; it must be durable already.
+    pub fn requeued(&self, requeue: Requeue) {
+        self.0.registry.do_send(Requeued(requeue));
     }
 
     /// Makes no new attempts, waits at most `patience` for what is under way, and ends the threads.

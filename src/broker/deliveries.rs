@@ -1,9 +1,10 @@
 //! What became of an event: its deliveries with their attempts, put together from the log.
 
 use super::Broker;
-use crate::log::{AttemptQuery, LogError};
+use crate::log::{AttemptQuery, Change, Commit, LogError};
 use crate::model::{
-    AttemptRecord, ConsumerState, Destination, DestinationStatus, StoredEvent, TenantId, UnixMillis, Verdict,
+    AttemptRecord, ConsumerState, Destination, DestinationStatus, Requeue, StoredEvent, TenantId, UnixMillis,
+    Verdict,
 };
 use std::sync::Arc;
 
@@ -33,6 +34,19 @@ impl Delivery {
 }
 
 impl Broker {
+    /// Puts deliveries that have an outcome back, to be sent again with a fresh run of the retry schedule. Once this is
+    /// answered they are sent whatever happens; a destination that is off sends them when it is on again.
+    pub async fn requeue(&self, requeue: Requeue) -> Result<(), LogError> {
+        let waiting = self.log().consumer(requeue.destination).map_or(0, |consumer| consumer.retries.len());
+        if waiting + requeue.deliveries.len() > self.config().delivery.max_retrying {
+            return Err(LogError::Overloaded);
+        }
+        let changes = vec![Change::Requeue(Box::new(requeue.clone()))];
+        self.log().commit(Commit { changes, ..Commit::default() }).await?;
+        self.0.actors.requeued(requeue);
+        Ok(())
+    }
+
     /// An event's deliveries to the tenant's destinations that want it or were sent it.
     pub async fn deliveries_of(
         &self,

@@ -179,6 +179,11 @@ impl State {
                     self.attempts.push((**attempt).clone());
                 }
             }
+            Change::Requeue(requeue) => {
+                if let Some(consumer) = self.consumers.get_mut(&requeue.destination) {
+                    consumer.requeue(requeue);
+                }
+            }
             Change::MovePlace { destination, place } => {
                 if let Some(consumer) = self.consumers.get_mut(destination) {
                     consumer.move_to(*place);

@@ -1,8 +1,8 @@
 //! Writing the log: what one commit may hold, and the state that commits change.
 
 use crate::model::{
-    AttemptRecord, Destination, DestinationId, EventDraft, Key, KeyHash, KeyId, Sequence, StoredEvent,
-    Tenant, TenantId,
+    AttemptRecord, Destination, DestinationId, EventDraft, Key, KeyHash, KeyId, Requeue, Sequence,
+    StoredEvent, Tenant, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -62,6 +62,8 @@ pub enum Change {
         /// The consumer's place after it.
         place: Sequence,
     },
+    /// Deliveries that have an outcome are sent again.
+    Requeue(Box<Requeue>),
     /// A consumer's place moves over events that do not concern it.
     MovePlace {
         /// Whose.
@@ -111,7 +113,7 @@ impl Management {
             Change::RemoveDestination(id) => {
                 self.destinations.remove(id);
             }
-            Change::Outcome { .. } | Change::MovePlace { .. } => return false,
+            Change::Outcome { .. } | Change::Requeue(_) | Change::MovePlace { .. } => return false,
         }
         self.version += 1;
         true

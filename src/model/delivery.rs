@@ -1,6 +1,6 @@
 //! What became of an event at a consumer: attempts, verdicts, places.
 
-use super::{DestinationId, Sequence, UnixMillis};
+use super::{DestinationId, ReplayId, Sequence, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +55,42 @@ pub struct RetryState {
     pub attempts: u32,
     /// When the next one is due.
     pub due: UnixMillis,
+    /// Set when it was put back to be sent again.
+    pub requeued: Option<Requeued>,
+}
+
+impl RetryState {
+    /// A delivery whose attempts so far failed.
+    pub fn failed(attempts: u32, due: UnixMillis) -> Self {
+        Self { attempts, due, requeued: None }
+    }
+
+    /// Attempts that count on the retry schedule: those since it was last put back.
+    pub fn on_schedule(&self, attempts: u32) -> u32 {
+        attempts.saturating_sub(self.requeued.map_or(0, |requeued| requeued.after))
+    }
+}
+
+/// Why a delivery is sent again although it had its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requeued {
+    /// Attempts made before; its run of the retry schedule begins after them.
+    pub after: u32,
+    /// The replay it belongs to; `None` when it was sent again by itself.
+    pub replay: Option<ReplayId>,
+}
+
+/// Deliveries that are put back: sent again from `due` on, with a fresh run of the retry schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requeue {
+    /// To where.
+    pub destination: DestinationId,
+    /// The events, each with the attempts already made for it.
+    pub deliveries: Vec<(Sequence, u32)>,
+    /// When the first of their attempts may be made.
+    pub due: UnixMillis,
+    /// The replay they belong to.
+    pub replay: Option<ReplayId>,
 }
 
 /// A consumer's progress as the log keeps it; a consumer is rebuilt from this and nothing else.
@@ -81,7 +117,8 @@ impl ConsumerState {
     pub fn apply(&mut self, sequence: Sequence, attempts: u32, verdict: Verdict, place: Sequence) {
         match verdict {
             Verdict::Retry { at } => {
-                self.retries.insert(sequence, RetryState { attempts, due: at });
+                let requeued = self.retries.get(&sequence).and_then(|known| known.requeued);
+                self.retries.insert(sequence, RetryState { attempts, due: at, requeued });
             }
             Verdict::Delivered | Verdict::Dead | Verdict::Expired | Verdict::Cancelled => {
                 self.retries.remove(&sequence);
@@ -91,6 +128,20 @@ impl ConsumerState {
             self.settled.insert(sequence);
         }
         self.move_to(place);
+    }
+
+    /// Puts deliveries back. An event that has no outcome yet is left alone: it is still to be sent.
+    pub fn requeue(&mut self, requeue: &Requeue) {
+        let Requeue { due, replay, .. } = *requeue;
+        for (sequence, attempts) in requeue.deliveries.iter().copied() {
+            let waiting = self.retries.get(&sequence);
+            let has_outcome = sequence <= self.place || self.settled.contains(&sequence) || waiting.is_some();
+            if has_outcome {
+                let attempts = waiting.map_or(attempts, |waiting| waiting.attempts);
+                let requeued = Some(Requeued { after: attempts, replay });
+                self.retries.insert(sequence, RetryState { attempts, due, requeued });
+            }
+        }
     }
 
     /// Moves the place forward, over events that do not match or have their outcome.
@@ -117,5 +168,21 @@ mod tests {
         assert_eq!(state.retries.len(), 1);
         state.apply(Sequence(11), 2, Verdict::Delivered, Sequence(9));
         assert_eq!((state.place, state.retries.len()), (Sequence(12), 0));
+    }
+
+    #[test]
+    fn what_is_put_back_has_an_outcome_and_keeps_its_replay_until_it_has_another() {
+        let mut state = ConsumerState::starting_after(Sequence(10));
+        let replay = Some(ReplayId(7));
+        let deliveries = vec![(Sequence(9), 3), (Sequence(11), 0)];
+        state.requeue(&Requeue { destination: DestinationId(1), deliveries, due: UnixMillis(5), replay });
+        let requeued = Some(Requeued { after: 3, replay });
+        let waiting = RetryState { attempts: 3, due: UnixMillis(5), requeued };
+        assert_eq!(state.retries, BTreeMap::from([(Sequence(9), waiting)]));
+        state.apply(Sequence(9), 4, Verdict::Retry { at: UnixMillis(8) }, Sequence(10));
+        assert_eq!(state.retries[&Sequence(9)].requeued, requeued);
+        assert_eq!(state.retries[&Sequence(9)].on_schedule(4), 1);
+        state.apply(Sequence(9), 5, Verdict::Delivered, Sequence(10));
+        assert_eq!(state, ConsumerState::starting_after(Sequence(10)));
     }
 }

@@ -122,6 +122,12 @@ prefixed_ulid!(
     "key_",
     "a key id is key_ and 26 characters"
 );
+prefixed_ulid!(
+    /// The id of a replay of a destination's events, `rpl_` and a ULID.
+    ReplayId,
+    "rpl_",
+    "a replay id is rpl_ and 26 characters"
+);
 
 #[cfg(test)]
 mod tests {

@@ -17,14 +17,14 @@ mod stored;
 mod time;
 mod violation;
 
-pub use delivery::{AttemptRecord, ConsumerState, RetryState, Verdict};
+pub use delivery::{AttemptRecord, ConsumerState, Requeue, Requeued, RetryState, Verdict};
 pub use destination::{
     BodyFormat, Deactivation, DeactivationReason, Destination, DestinationStatus, Ordering, RetryPolicy,
     SealedSecret, Verification,
 };
 pub use event::{EventDraft, EventType};
 pub use filter::{EventFilter, TypePattern};
-pub use ids::{DestinationId, EventId, InvalidId, KeyId, TenantId};
+pub use ids::{DestinationId, EventId, InvalidId, KeyId, ReplayId, TenantId};
 pub use json_text::push_json_string;
 pub use key::{Key, KeyHash, Scope, Scopes, Tenant};
 pub use sequence::Sequence;

@@ -4,7 +4,7 @@ use super::Outgoing;
 use super::headers::{USER_AGENT, delivery_id};
 use super::signature::Signer;
 use crate::model::cloudevent::push_cloudevent;
-use crate::model::{BodyFormat, Destination, StoredEvent, UnixMillis};
+use crate::model::{BodyFormat, Destination, ReplayId, StoredEvent, UnixMillis};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -44,8 +44,14 @@ impl Recipient {
         }
     }
 
-    /// The request of one attempt.
-    pub fn request(&self, event: &StoredEvent, attempt: u32, now: UnixMillis) -> Outgoing {
+    /// The request of one attempt, of a replay when it belongs to one.
+    pub fn request(
+        &self,
+        event: &StoredEvent,
+        attempt: u32,
+        replay: Option<ReplayId>,
+        now: UnixMillis,
+    ) -> Outgoing {
         let body = self.body(event);
         let seconds = now.0.div_euclid(1000);
         let mut headers = Vec::with_capacity(self.fixed.len() + 8);
@@ -57,6 +63,9 @@ impl Recipient {
         push("X-Campanile-Delivery", delivery_id(self.id, event.sequence()));
         push("X-Campanile-Attempt", attempt.to_string());
         push("X-Campanile-Sequence", event.sequence().to_string());
+        if let Some(replay) = replay {
+            push("X-Campanile-Replay", replay.to_string());
+        }
         if let Some(current) = self.signers.first() {
             let sign = |signer: &Signer| signer.standard(event.id().as_str(), seconds, &body);
             push("webhook-signature", self.signers.iter().map(sign).collect::<Vec<_>>().join(" "));

@@ -14,116 +14,18 @@
 //!   `max_retrying` wait, new events wait in the log.
 
 use crate::delivery::backoff::next_attempt_ms;
-use crate::model::{ConsumerState, Ordering, RetryState, Sequence, UnixMillis, Verdict};
+use crate::model::{ConsumerState, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+mod lanes;
 #[cfg(test)]
 mod tests;
+mod words;
+
+pub use words::{Action, Input, Outcome, Settings};
 
 /// Places that the machine moves over without a matching event before it has that recorded.
 const MOVE_PLACE_EVERY: u64 = 4096;
-
-/// How a destination delivers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Deliveries under way or unrecorded.
-    pub max_in_flight: usize,
-    /// Retries that may wait.
-    pub max_retrying: usize,
-    /// Waits before each further attempt; empty: one attempt only.
-    pub schedule_ms: Vec<u64>,
-    /// Attempts a second, if limited.
-    pub rate_limit_per_s: Option<u32>,
-    /// Which deliveries wait for which.
-    pub ordering: Ordering,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// The log's newest event is this one now.
-    HeadMoved(Sequence),
-    /// A read ended: matching events with their ordering key, and how far it looked.
-    PageRead {
-        /// In log order, all after the last read.
-        events: Vec<(Sequence, u64)>,
-        /// Everything matching up to here is in `events`.
-        scanned_to: Sequence,
-    },
-    /// A read failed; it is tried again when the clock is reached.
-    ReadFailed,
-    /// Retention removed everything before this event.
-    Trimmed(Sequence),
-    /// An attempt ended.
-    Answered {
-        /// Of which event.
-        sequence: Sequence,
-        /// How.
-        outcome: Outcome,
-        /// Randomness for the jitter, in 0..1.
-        jitter: f64,
-    },
-    /// An outcome is durable.
-    Recorded(Sequence),
-    /// Time passed. Too early is harmless.
-    ClockReached,
-    /// The destination was changed.
-    Reconfigured(Settings),
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    /// 2xx.
-    Success,
-    /// Anything else that may go better later.
-    Failure {
-        /// What the endpoint asked to wait.
-        retry_after_ms: Option<u64>,
-    },
-    /// 410.
-    Gone,
-    /// The stored event cannot be read: no attempt can ever go better.
-    Unreadable,
-    /// The stored event is no longer kept.
-    Trimmed,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Read matching events after a place; answered by `PageRead`, `Trimmed` or `ReadFailed`.
-    Read {
-        /// After this place.
-        after: Sequence,
-        /// At most this many.
-        limit: usize,
-    },
-    /// Make an attempt; answered by `Answered`.
-    Send {
-        /// Of this event.
-        sequence: Sequence,
-        /// Which attempt, from 1.
-        attempt: u32,
-    },
-    /// Make an outcome durable; answered by `Recorded`.
-    Record {
-        /// Of this event.
-        sequence: Sequence,
-        /// Which attempt it was.
-        attempt: u32,
-        /// What it means.
-        verdict: Verdict,
-        /// The place that follows.
-        place: Sequence,
-    },
-    /// Make a place durable that moved without outcomes.
-    MovePlace(Sequence),
-    /// Send `ClockReached` at this time.
-    WakeAt(UnixMillis),
-    /// The endpoint is gone for good.
-    Deactivate,
-}
 
 /// A delivery that takes a slot.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,6 +35,16 @@ struct Slot {
     is_retry: bool,
     /// Answered, and on its way into the log as this.
     recording: Option<Verdict>,
+    /// How it was put back, when it was.
+    requeued: Option<Requeued>,
+    /// Put back while its outcome was on its way into the log: what waits once that is durable.
+    again: Option<RetryState>,
+}
+
+impl Slot {
+    fn of(attempt: u32, key: Option<u64>, is_retry: bool, requeued: Option<Requeued>) -> Self {
+        Self { attempt, key, is_retry, recording: None, requeued, again: None }
+    }
 }
 
 /// The state of one destination's deliveries.
@@ -193,6 +105,7 @@ impl DestinationMachine {
                 self.answered(sequence, outcome, jitter, now, actions);
             }
             Input::Recorded(sequence) => self.recorded(sequence),
+            Input::Requeued(requeue) => self.requeue(&requeue),
             Input::ClockReached => {}
             Input::Reconfigured(settings) => self.settings = settings,
         }
@@ -239,12 +152,13 @@ impl DestinationMachine {
             return;
         };
         let attempt = slot.attempt;
+        let on_schedule = attempt - slot.requeued.map_or(0, |requeued| requeued.after).min(attempt);
         let verdict = match outcome {
             Outcome::Success => Verdict::Delivered,
             Outcome::Gone | Outcome::Unreadable => Verdict::Dead,
             Outcome::Trimmed => Verdict::Expired,
             Outcome::Failure { retry_after_ms } => {
-                let wait = next_attempt_ms(&self.settings.schedule_ms, attempt, retry_after_ms, jitter);
+                let wait = next_attempt_ms(&self.settings.schedule_ms, on_schedule, retry_after_ms, jitter);
                 wait.map_or(Verdict::Dead, |wait| Verdict::Retry { at: now.plus(wait) })
             }
         };
@@ -258,10 +172,44 @@ impl DestinationMachine {
 
     fn recorded(&mut self, sequence: Sequence) {
         let Some(slot) = self.slots.remove(&sequence) else { return };
-        if let Some(Verdict::Retry { at }) = slot.recording {
-            self.retries.insert(sequence, (RetryState { attempts: slot.attempt, due: at }, slot.key));
-            self.by_due.insert((at, sequence));
+        let failed = match slot.recording {
+            Some(Verdict::Retry { at }) => {
+                Some(RetryState { attempts: slot.attempt, due: at, requeued: slot.requeued })
+            }
+            _ => None,
+        };
+        if let Some(retry) = slot.again.or(failed) {
+            self.wait_for(sequence, retry, slot.key);
         }
+    }
+
+    fn wait_for(&mut self, sequence: Sequence, retry: RetryState, key: Option<u64>) {
+        if let Some((known, _)) = self.retries.insert(sequence, (retry, key)) {
+            self.by_due.remove(&(known.due, sequence));
+        }
+        self.by_due.insert((retry.due, sequence));
+    }
+
+    /// Takes in what was put back. An event that is still to be sent for the first time, or is under way, is left.
+    fn requeue(&mut self, requeue: &Requeue) {
+        let Requeue { due, replay, .. } = *requeue;
+        for (sequence, attempts) in requeue.deliveries.iter().copied() {
+            let again =
+                |attempts| RetryState { attempts, due, requeued: Some(Requeued { after: attempts, replay }) };
+            if let Some(slot) = self.slots.get_mut(&sequence) {
+                slot.again = slot.recording.is_some().then(|| again(slot.attempt));
+            } else if let Some((waiting, key)) = self.retries.get(&sequence).copied() {
+                self.wait_for(sequence, again(waiting.attempts), key);
+            } else if !self.is_to_be_sent(sequence) {
+                self.wait_for(sequence, again(attempts), None);
+            }
+        }
+    }
+
+    /// Whether an event will be sent for the first time.
+    fn is_to_be_sent(&self, sequence: Sequence) -> bool {
+        let is_unread = sequence > self.read_to && !self.settled.contains(&sequence);
+        is_unread || self.waiting.iter().any(|(waiting, _)| *waiting == sequence)
     }
 
     /// The place when this event's outcome becomes durable: only durable outcomes are passed. First attempts
@@ -287,85 +235,6 @@ impl DestinationMachine {
         if let Some(at) = due.into_iter().chain(limited).filter(|at| *at > now).min() {
             actions.push(Action::WakeAt(at));
         }
-    }
-
-    fn has_work(&self, now: UnixMillis) -> bool {
-        !self.waiting.is_empty() || self.by_due.first().is_some_and(|(due, _)| *due <= now)
-    }
-
-    fn send_one(&mut self, now: UnixMillis, actions: &mut Vec<Action>) -> bool {
-        if self.slots.len() >= self.settings.max_in_flight || now < self.not_before {
-            return false;
-        }
-        let retry = self.due_retry(now);
-        let first = self.next_first();
-        // With a single slot the lanes take turns.
-        let prefers_first = first.is_some() && (self.last_was_retry || retry.is_none());
-        let (sequence, slot) = match (retry, first) {
-            (_, Some((sequence, key))) if prefers_first => {
-                self.waiting.retain(|(waiting, _)| *waiting != sequence);
-                (sequence, Slot { attempt: 1, key: Some(key), is_retry: false, recording: None })
-            }
-            (Some(sequence), _) => {
-                let Some((retry, key)) = self.retries.remove(&sequence) else { return false };
-                self.by_due.remove(&(retry.due, sequence));
-                (sequence, Slot { attempt: retry.attempts + 1, key, is_retry: true, recording: None })
-            }
-            _ => return false,
-        };
-        self.last_was_retry = slot.is_retry;
-        if let Some(rate) = self.settings.rate_limit_per_s {
-            self.not_before = now.plus(1000_u64.div_ceil(u64::from(rate.max(1))));
-        }
-        actions.push(Action::Send { sequence, attempt: slot.attempt });
-        self.slots.insert(sequence, slot);
-        true
-    }
-
-    /// The retry that is due and whose lane has room.
-    fn due_retry(&self, now: UnixMillis) -> Option<Sequence> {
-        let lane = (self.settings.max_in_flight / 2).max(1);
-        if self.slots.values().filter(|slot| slot.is_retry).count() >= lane {
-            return None;
-        }
-        let due = self.by_due.iter().take_while(|(due, _)| *due <= now).map(|(_, sequence)| *sequence);
-        match self.settings.ordering {
-            Ordering::None => due.into_iter().next(),
-            // Of those in order the oldest goes first, whatever is due.
-            _ => due.into_iter().filter(|sequence| self.is_free(*sequence, self.retries[sequence].1)).min(),
-        }
-    }
-
-    /// The waiting event that may be sent first.
-    fn next_first(&self) -> Option<(Sequence, u64)> {
-        if self.retries.len() >= self.settings.max_retrying {
-            return None;
-        }
-        match self.settings.ordering {
-            Ordering::None => self.waiting.front().copied(),
-            _ => {
-                let mut seen = BTreeSet::new();
-                let mut first_of_key = self.waiting.iter().filter(|(_, key)| seen.insert(*key));
-                first_of_key.find(|(sequence, key)| self.is_free(*sequence, Some(*key))).copied()
-            }
-        }
-    }
-
-    /// Whether nothing that must come before an event is unsettled. A retry of unknown key holds every key back.
-    fn is_free(&self, sequence: Sequence, key: Option<u64>) -> bool {
-        let holds = |other: Sequence, other_key: Option<u64>| {
-            let same = match (self.settings.ordering, key, other_key) {
-                (Ordering::None, ..) => false,
-                (Ordering::Strict, ..) | (_, None, _) | (_, _, None) => true,
-                (_, Some(key), Some(other)) => key == other,
-            };
-            other < sequence && same
-        };
-        let slots = self.slots.iter().any(|(other, slot)| {
-            let strict = self.settings.ordering == Ordering::Strict;
-            strict || holds(*other, slot.key)
-        });
-        !slots && !self.retries.iter().any(|(other, (_, other_key))| holds(*other, *other_key))
     }
 
     fn read_on(&mut self, actions: &mut Vec<Action>) {

@@ -1,6 +1,7 @@
 //! The promises of the machine, as tables and under random answers, crashes and clocks.
 
 use super::*;
+use crate::model::{DestinationId, Ordering, ReplayId};
 use proptest::prelude::*;
 
 fn settings() -> Settings {
@@ -44,7 +45,7 @@ impl Bench {
         for action in actions {
             match action {
                 Action::Read { after, limit } => self.reads.push((after, limit)),
-                Action::Send { sequence, attempt } => self.sent.push((sequence.0, attempt)),
+                Action::Send { sequence, attempt, .. } => self.sent.push((sequence.0, attempt)),
                 Action::Record { sequence, attempt, verdict, place } => {
                     self.records.push_back((sequence, attempt, verdict, place));
                 }
@@ -61,6 +62,16 @@ impl Bench {
             let events = (after.0 + 1..=last).map(|place| (Sequence(place), place % 3)).collect();
             self.input(Input::PageRead { events, scanned_to: Sequence(last) });
         }
+    }
+
+    /// Deliveries are put back: durable first, then told.
+    fn requeue(&mut self, sequences: &[u64], due: u64) {
+        let deliveries = sequences.iter().map(|sequence| (Sequence(*sequence), 0)).collect();
+        let (destination, replay) = (DestinationId(1), Some(ReplayId(1)));
+        let due = UnixMillis(due as i64);
+        let requeue = Requeue { destination, deliveries, due, replay };
+        self.kept.requeue(&requeue);
+        self.input(Input::Requeued(requeue));
     }
 
     fn answer(&mut self, sequence: u64, outcome: Outcome) {
@@ -186,12 +197,93 @@ fn trimmed_events_are_passed_over() {
     assert!(bench.take_sent().iter().all(|(sequence, _)| *sequence >= 50));
 }
 
+#[test]
+fn what_was_delivered_is_sent_again_with_a_fresh_run_of_the_schedule() {
+    let mut bench = Bench::new(settings(), 2);
+    bench.take_sent();
+    for sequence in [1, 2] {
+        bench.answer(sequence, Outcome::Success);
+        bench.record();
+    }
+    bench.requeue(&[1], 0);
+    for (attempt, wait) in [(1, 1000), (2, 2000)] {
+        assert_eq!(bench.take_sent(), [(1, attempt)]);
+        bench.answer(1, FAILURE);
+        bench.record();
+        bench.now = bench.now.plus(wait);
+        bench.input(Input::ClockReached);
+    }
+    assert_eq!(bench.take_sent(), [(1, 3)]);
+    bench.answer(1, FAILURE);
+    assert_eq!(bench.records[0].2, Verdict::Dead);
+    bench.record();
+    assert_eq!(bench.kept.place, Sequence(2));
+}
+
+#[test]
+fn a_dead_delivery_counts_its_attempts_on() {
+    let mut bench = Bench::new(Settings { schedule_ms: vec![], ..settings() }, 1);
+    bench.take_sent();
+    bench.answer(1, FAILURE);
+    bench.record();
+    let deliveries = vec![(Sequence(1), 1)];
+    let requeue = Requeue { destination: DestinationId(1), deliveries, due: bench.now, replay: None };
+    bench.kept.requeue(&requeue);
+    bench.input(Input::Requeued(requeue));
+    assert_eq!(bench.take_sent(), [(1, 2)]);
+}
+
+#[test]
+fn what_is_still_to_be_sent_is_not_put_back() {
+    let mut bench = Bench::new(settings(), 6);
+    assert_eq!(bench.take_sent().len(), 4);
+    bench.requeue(&[1, 5, 6], 0);
+    for sequence in 1..=6 {
+        bench.answer(sequence, Outcome::Success);
+        bench.record();
+    }
+    assert_eq!(bench.take_sent(), [(5, 1), (6, 1)]);
+    assert!(bench.kept.retries.is_empty());
+}
+
+#[test]
+fn what_is_put_back_while_its_outcome_is_written_is_sent_after_that() {
+    let mut bench = Bench::new(settings(), 1);
+    bench.take_sent();
+    bench.answer(1, Outcome::Success);
+    let (sequence, attempt, verdict, place) = bench.records.pop_front().unwrap();
+    bench.kept.apply(sequence, attempt, verdict, place);
+    bench.requeue(&[1], 0);
+    assert_eq!(bench.take_sent(), []);
+    bench.input(Input::Recorded(Sequence(1)));
+    assert_eq!(bench.take_sent(), [(1, 2)]);
+}
+
+#[test]
+fn a_failing_event_that_was_put_back_holds_no_other_back() {
+    let mut bench = Bench::new(Settings { ordering: Ordering::Strict, ..settings() }, 2);
+    for sequence in [1, 2] {
+        bench.answer(sequence, Outcome::Success);
+        bench.record();
+    }
+    bench.take_sent();
+    bench.requeue(&[1], 0);
+    bench.answer(1, FAILURE);
+    bench.record();
+    assert_eq!(bench.take_sent(), [(1, 1)]);
+    bench.head = Sequence(3);
+    bench.input(Input::HeadMoved(Sequence(3)));
+    bench.read_all();
+    assert_eq!(bench.take_sent(), [(3, 1)]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Answer(usize, bool),
     Record,
     Pass(u16),
     Crash,
+    Requeue(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -200,6 +292,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Record),
         2 => (0_u16..3000).prop_map(Step::Pass),
         1 => Just(Step::Crash),
+        2 => (1_u64..60).prop_map(Step::Requeue),
     ];
     prop::collection::vec(step, 0..300)
 }
@@ -214,7 +307,7 @@ proptest! {
         let events = 60;
         let mut bench = Bench::new(settings.clone(), events);
         let mut delivered: BTreeMap<u64, u32> = BTreeMap::new();
-        let (mut crashes, mut place) = (0, Sequence::ZERO);
+        let (mut crashes, mut requeues, mut place) = (0, 0, Sequence::ZERO);
         let mut open: Vec<u64> = Vec::new();
         for step in steps.into_iter().chain((0..2000).flat_map(|_| [Step::Answer(0, true), Step::Record, Step::Pass(600)])) {
             open.extend(bench.take_sent().iter().map(|(sequence, _)| *sequence));
@@ -232,6 +325,11 @@ proptest! {
                     bench.now = bench.now.plus(u64::from(millis));
                     bench.input(Input::ClockReached);
                     bench.read_all();
+                }
+                Step::Requeue(sequence) => {
+                    requeues += 1;
+                    let now = bench.now.0 as u64;
+                    bench.requeue(&[sequence], now);
                 }
                 Step::Crash => {
                     crashes += 1;
@@ -257,6 +355,8 @@ proptest! {
         }
         prop_assert_eq!(delivered.len() as u64, events, "an event was never delivered");
         let duplicates: u32 = delivered.values().map(|times| times - 1).sum();
-        prop_assert!(duplicates as usize <= crashes * settings.max_in_flight, "{duplicates} after {crashes} crashes");
+        let allowed = requeues + crashes * settings.max_in_flight;
+        prop_assert!(duplicates as usize <= allowed, "{duplicates} after {crashes} crashes and {requeues} put back");
+        prop_assert!(bench.kept.retries.is_empty() && bench.machine.retries.is_empty(), "put back, and forgotten");
     }
 }

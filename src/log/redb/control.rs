@@ -2,9 +2,9 @@
 //! the truth; the checkpoint only saves replaying them from the beginning.
 
 use super::disk::{Disk, OpenError, UNFINISHED};
-use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, from_checked_json, to_checked_json};
+use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, RetryRow, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
-use crate::model::{ConsumerState, DestinationId, RetryState, Sequence, UnixMillis};
+use crate::model::{ConsumerState, DestinationId, ReplayId, Requeued, RetryState, Sequence, UnixMillis};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,13 +138,24 @@ fn write(
         for (id, sequence) in &dirty.retries {
             let retry = kept.consumers.get(id).and_then(|consumer| consumer.retries.get(sequence));
             match retry {
-                Some(retry) => retries.insert((id.0, sequence.0), (retry.attempts, retry.due.0))?,
+                Some(retry) => retries.insert((id.0, sequence.0), packed(retry))?,
                 None => retries.remove((id.0, sequence.0))?,
             };
         }
     }
     transaction.commit()?;
     Ok(())
+}
+
+fn packed(retry: &RetryState) -> RetryRow {
+    let requeued = retry.requeued.map(|requeued| (requeued.after, requeued.replay.map_or(0, |id| id.0)));
+    (retry.attempts, retry.due.0, requeued)
+}
+
+fn unpacked((attempts, due, requeued): RetryRow) -> RetryState {
+    let replay_of = |id: u128| (id != 0).then_some(ReplayId(id));
+    let requeued = requeued.map(|(after, id)| Requeued { after, replay: replay_of(id) });
+    RetryState { attempts, due: UnixMillis(due), requeued }
 }
 
 fn open_or_make(disk: &dyn Disk) -> Result<Database, redb::Error> {
@@ -206,11 +217,15 @@ fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb
             }
         }
     }
+    if header.is_some_and(|header| header.format != FORMAT) {
+        // Its rows may be of other types: the caller names the format.
+        return Ok(header.map(|header| (header, checkpoint)));
+    }
     for row in transaction.open_table(RETRIES)?.iter()? {
         let (key, value) = row?;
-        let ((id, sequence), (attempts, due)) = (key.value(), value.value());
+        let (id, sequence) = key.value();
         if let Some(consumer) = checkpoint.kept.consumers.get_mut(&DestinationId(id)) {
-            consumer.retries.insert(Sequence(sequence), RetryState { attempts, due: UnixMillis(due) });
+            consumer.retries.insert(Sequence(sequence), unpacked(value.value()));
         }
     }
     Ok(header.map(|header| (header, checkpoint)))

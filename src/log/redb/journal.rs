@@ -1,13 +1,14 @@
 //! The journal of a commit: what it changed besides events, compact for what happens often.
 
 use crate::log::Change;
-use crate::model::{DestinationId, Sequence, UnixMillis, Verdict};
+use crate::model::{DestinationId, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
 
 const VERSION: u8 = 1;
 const OUTCOME: u8 = 1;
 const MOVE_PLACE: u8 = 2;
 const MANAGEMENT: u8 = 3;
 const OLDEST: u8 = 4;
+const REQUEUE: u8 = 5;
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub(super) enum Entry {
         verdict: Verdict,
         place: Sequence,
     },
+    /// [`Change::Requeue`].
+    Requeue(Box<Requeue>),
     /// [`Change::MovePlace`].
     MovePlace { destination: DestinationId, place: Sequence },
     /// Any other change.
@@ -38,6 +41,7 @@ impl Entry {
                 verdict: attempt.verdict,
                 place,
             },
+            Change::Requeue(requeue) => Self::Requeue(requeue),
             Change::MovePlace { destination, place } => Self::MovePlace { destination, place },
             management => Self::Management(Box::new(management)),
         }
@@ -67,6 +71,10 @@ fn push(row: &mut Vec<u8>, entry: &Entry) {
             row.extend_from_slice(&due.to_le_bytes());
             row.extend_from_slice(&place.0.to_le_bytes());
         }
+        Entry::Requeue(requeue) => {
+            row.push(REQUEUE);
+            push_requeue(row, requeue);
+        }
         Entry::MovePlace { destination, place } => {
             row.push(MOVE_PLACE);
             row.extend_from_slice(&destination.0.to_le_bytes());
@@ -82,6 +90,18 @@ fn push(row: &mut Vec<u8>, entry: &Entry) {
             row.push(OLDEST);
             row.extend_from_slice(&oldest.0.to_le_bytes());
         }
+    }
+}
+
+fn push_requeue(row: &mut Vec<u8>, requeue: &Requeue) {
+    row.extend_from_slice(&requeue.destination.0.to_le_bytes());
+    row.extend_from_slice(&requeue.due.0.to_le_bytes());
+    // No replay has the id zero: an id begins with the time it was made.
+    row.extend_from_slice(&requeue.replay.map_or(0, |replay| replay.0).to_le_bytes());
+    row.extend_from_slice(&(requeue.deliveries.len() as u32).to_le_bytes());
+    for (sequence, attempts) in &requeue.deliveries {
+        row.extend_from_slice(&sequence.0.to_le_bytes());
+        row.extend_from_slice(&attempts.to_le_bytes());
     }
 }
 
@@ -110,6 +130,7 @@ fn pull(kind: u8, rest: &mut &[u8]) -> Option<Entry> {
             let place = Sequence(u64::from_le_bytes(array(rest)?));
             Some(Entry::Outcome { destination, sequence, attempts, verdict, place })
         }
+        REQUEUE => pull_requeue(rest).map(|requeue| Entry::Requeue(Box::new(requeue))),
         MOVE_PLACE => {
             let destination = DestinationId(u128::from_le_bytes(array(rest)?));
             Some(Entry::MovePlace { destination, place: Sequence(u64::from_le_bytes(array(rest)?)) })
@@ -123,6 +144,20 @@ fn pull(kind: u8, rest: &mut &[u8]) -> Option<Entry> {
         OLDEST => Some(Entry::Oldest(Sequence(u64::from_le_bytes(array(rest)?)))),
         _ => None,
     }
+}
+
+fn pull_requeue(rest: &mut &[u8]) -> Option<Requeue> {
+    let destination = DestinationId(u128::from_le_bytes(array(rest)?));
+    let due = UnixMillis(i64::from_le_bytes(array(rest)?));
+    let replay = u128::from_le_bytes(array(rest)?);
+    let replay = (replay != 0).then_some(ReplayId(replay));
+    let count = u32::from_le_bytes(array(rest)?);
+    let mut deliveries = Vec::new();
+    for _ in 0..count {
+        let sequence = Sequence(u64::from_le_bytes(array(rest)?));
+        deliveries.push((sequence, u32::from_le_bytes(array(rest)?)));
+    }
+    Some(Requeue { destination, deliveries, due, replay })
 }
 
 fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -183,6 +218,12 @@ mod tests {
             Entry::MovePlace { destination, place: Sequence(9) },
             Entry::Management(Box::new(Change::RemoveDestination(destination))),
             Entry::Oldest(Sequence(3)),
+            Entry::Requeue(Box::new(Requeue {
+                destination,
+                deliveries: vec![(Sequence(2), 8), (Sequence(3), 0)],
+                due: UnixMillis(77),
+                replay: Some(ReplayId(5)),
+            })),
         ];
         let row = encode(11, &entries);
         assert_eq!(decode(11, &row), Some(entries));

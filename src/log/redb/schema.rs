@@ -23,11 +23,13 @@ pub(super) const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("abo
 
 /// Name to JSON, for tenants, keys, destinations and the header of the control file.
 pub(super) const CONTROL: TableDefinition<&str, &[u8]> = TableDefinition::new("control");
-/// (destination, sequence) to attempts and due time of a waiting retry.
-pub(super) const RETRIES: TableDefinition<(u128, u64), (u32, i64)> = TableDefinition::new("retries");
+/// A waiting retry: attempts, due time, and when it was put back the attempts before that and the replay or zero.
+pub(super) type RetryRow = (u32, i64, Option<(u32, u128)>);
+/// (destination, sequence) to a waiting retry.
+pub(super) const RETRIES: TableDefinition<(u128, u64), RetryRow> = TableDefinition::new("retries");
 
 /// The version of the format; another one is not opened.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The header of a segment, written with its first commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -67,7 +67,7 @@ impl Shared {
                         oldest = Some(*sequence);
                         dirty.oldest = true;
                     }
-                    Entry::Outcome { .. } | Entry::MovePlace { .. } => {}
+                    Entry::Outcome { .. } | Entry::Requeue(_) | Entry::MovePlace { .. } => {}
                 }
             }
         }
@@ -88,6 +88,13 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
                 consumer.apply(*sequence, *attempts, *verdict, *place);
                 dirty.consumers.insert(*destination);
                 dirty.retries.insert((*destination, *sequence));
+            }
+        }
+        Entry::Requeue(requeue) => {
+            if let Some(consumer) = kept.consumers.get_mut(&requeue.destination) {
+                consumer.requeue(requeue);
+                let sequences = requeue.deliveries.iter().map(|(sequence, _)| *sequence);
+                dirty.retries.extend(sequences.map(|sequence| (requeue.destination, sequence)));
             }
         }
         Entry::MovePlace { destination, place } => {

@@ -1,0 +1,109 @@
+//! What the machine of a destination is told, and what it orders.
+
+use crate::model::{Ordering, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
+
+/// How a destination delivers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Deliveries under way or unrecorded.
+    pub max_in_flight: usize,
+    /// Retries that may wait.
+    pub max_retrying: usize,
+    /// Waits before each further attempt; empty: one attempt only.
+    pub schedule_ms: Vec<u64>,
+    /// Attempts a second, if limited.
+    pub rate_limit_per_s: Option<u32>,
+    /// Which deliveries wait for which.
+    pub ordering: Ordering,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The log's newest event is this one now.
+    HeadMoved(Sequence),
+    /// A read ended: matching events with their ordering key, and how far it looked.
+    PageRead {
+        /// In log order, all after the last read.
+        events: Vec<(Sequence, u64)>,
+        /// Everything matching up to here is in `events`.
+        scanned_to: Sequence,
+    },
+    /// A read failed; it is tried again when the clock is reached.
+    ReadFailed,
+    /// Retention removed everything before this event.
+    Trimmed(Sequence),
+    /// An attempt ended.
+    Answered {
+        /// Of which event.
+        sequence: Sequence,
+        /// How.
+        outcome: Outcome,
+        /// Randomness for the jitter, in 0..1.
+        jitter: f64,
+    },
+    /// An outcome is durable.
+    Recorded(Sequence),
+    /// Deliveries were put back to be sent again, durably.
+    Requeued(Requeue),
+    /// Time passed. Too early is harmless.
+    ClockReached,
+    /// The destination was changed.
+    Reconfigured(Settings),
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// 2xx.
+    Success,
+    /// Anything else that may go better later.
+    Failure {
+        /// What the endpoint asked to wait.
+        retry_after_ms: Option<u64>,
+    },
+    /// 410.
+    Gone,
+    /// The stored event cannot be read: no attempt can ever go better.
+    Unreadable,
+    /// The stored event is no longer kept.
+    Trimmed,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Read matching events after a place; answered by `PageRead`, `Trimmed` or `ReadFailed`.
+    Read {
+        /// After this place.
+        after: Sequence,
+        /// At most this many.
+        limit: usize,
+    },
+    /// Make an attempt; answered by `Answered`.
+    Send {
+        /// Of this event.
+        sequence: Sequence,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The replay it belongs to.
+        replay: Option<ReplayId>,
+    },
+    /// Make an outcome durable; answered by `Recorded`.
+    Record {
+        /// Of this event.
+        sequence: Sequence,
+        /// Which attempt it was.
+        attempt: u32,
+        /// What it means.
+        verdict: Verdict,
+        /// The place that follows.
+        place: Sequence,
+    },
+    /// Make a place durable that moved without outcomes.
+    MovePlace(Sequence),
+    /// Send `ClockReached` at this time.
+    WakeAt(UnixMillis),
+    /// The endpoint is gone for good.
+    Deactivate,
+}
