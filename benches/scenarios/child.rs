@@ -2,7 +2,7 @@
 //!
 //! A child ends when its parent does: it is killed on drop.
 
-use crate::{bare, fanout, latency, load, probe, query, receiver, stream, webhook};
+use crate::{bare, crowd, fanout, latency, load, probe, query, receiver, retries, stream, webhook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Write};
@@ -19,6 +19,8 @@ const ROLES: &[(&str, Role)] = &[
     ("fill", load::fill),
     ("latency", latency::measure),
     ("receiver", receiver::serve),
+    ("crowd", crowd::measure),
+    ("fails-once", retries::serve),
     ("awc-load", webhook::bare_posts),
     ("subscribers", stream::subscribe),
     ("raw-fanout", fanout::serve),

@@ -115,7 +115,7 @@ async fn open_stream(address: SocketAddr) -> TcpStream {
     stream
 }
 
-async fn accept(endpoint: TcpListener, arrivals: mpsc::UnboundedSender<u64>) {
+pub(crate) async fn accept(endpoint: TcpListener, arrivals: mpsc::UnboundedSender<u64>) {
     while let Ok((stream, _)) = endpoint.accept().await {
         tokio::task::spawn_local(listen(stream, arrivals.clone(), true));
     }

@@ -1,6 +1,6 @@
 //! What the broker reaches, each figure next to the bare limit measured in the same run.
 //!
-//! `cargo bench --bench scenarios -- [--quick] [publish] [batch] [latency] [webhook] [stream] [log]`: without
+//! `cargo bench --bench scenarios -- [--quick] [publish] [batch] [latency] [webhook] [crowd] [retries] [stream] [log]`: without
 //! names all of them run. The broker is the real program in a folder of its own; load generators, receivers
 //! and the bare limits are this program started again (`--child`), so that nobody shares a runtime with it.
 //! Host noise is larger than many effects: compared things alternate, and medians of rounds are shown.
@@ -19,6 +19,7 @@ mod bare;
 mod batch;
 mod broker;
 mod child;
+mod crowd;
 mod events;
 mod fanout;
 mod http;
@@ -30,6 +31,7 @@ mod publish;
 mod query;
 mod receiver;
 mod report;
+mod retries;
 mod stream;
 mod webhook;
 
@@ -52,6 +54,8 @@ const SCENARIOS: &[(&str, fn(Effort, &mut Report))] = &[
     ("batch", batch::run),
     ("latency", latency::run),
     ("webhook", webhook::run),
+    ("crowd", crowd::run),
+    ("retries", retries::run),
     ("stream", stream::run),
     ("log", log::run),
 ];
