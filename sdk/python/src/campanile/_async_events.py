@@ -1,0 +1,190 @@
+"""Events of the client that does not block: publish, read, stream, listen."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import inspect
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
+
+from . import _calls
+from ._calls import API, Time, Types, type_list
+from ._errors import APIError
+from ._listening import Handler, OnError, Registry, log, note_failure, stream_query
+from ._models import Delivery, Event, Page, Published, StreamGap
+from ._resume import Cursor, Ended, FileCursor, StreamState, is_final
+from ._sse import Block, SSEParser
+from ._transport import TRANSPORT_ERRORS, AsyncTransport
+
+
+class AsyncEvents:
+    """`client.events`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        """Over a transport."""
+        self._transport = transport
+        self._registry = Registry()
+
+    async def publish(
+        self,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        timestamp: Time | None = None,
+        pipeline: str | None = None,
+        run_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Event:
+        """Publishes one event; returns once it is durable. Sent again by itself when the connection breaks: once."""
+        event = _calls.draft(type, data or {}, id, timestamp, pipeline, run_id)
+        return await self._transport.run(_calls.publish(event, idempotency_key))
+
+    async def publish_many(
+        self, events: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> builtins.list[Published]:
+        """Publishes 1 to 1,000 events: all of them or none."""
+        return await self._transport.run(_calls.publish_many(events, idempotency_key))
+
+    async def list(
+        self,
+        type: Types | None = None,
+        *,
+        pipeline: str | None = None,
+        run_id: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        filter: str | None = None,
+        cursor: str | int | None = None,
+        limit: int | None = None,
+        order: str | None = None,
+        wait_ms: int | None = None,
+    ) -> Page[Event]:
+        """One page of events, in log order (`order="desc"`: newest first)."""
+        call = _calls.list_events(type, pipeline, run_id, since, until, filter, cursor, limit, order, wait_ms)
+        return await self._transport.run(call)
+
+    async def iterate(self, type: Types | None = None, **filters: Any) -> AsyncIterator[Event]:
+        """Every event that matches, page by page, up to the newest of now."""
+        cursor = filters.pop("cursor", None)
+        while True:
+            page = await self.list(type, cursor=cursor, **filters)
+            for event in page.data:
+                yield event
+            if not page.has_more:
+                return
+            cursor = page.next_cursor
+
+    async def get(self, id: str) -> Event:
+        """One event."""
+        return await self._transport.run(_calls.get(f"{API}/events/{_calls.segment(id)}", Event.of))
+
+    async def deliveries(self, id: str) -> Page[Delivery]:
+        """The deliveries of one event."""
+        path = f"{API}/events/{_calls.segment(id)}/deliveries"
+        return await self._transport.run(_calls.get(path, _calls.page_of(Delivery)))
+
+    async def stream(
+        self,
+        types: Types | None = None,
+        *,
+        pipeline: str | None = None,
+        run_id: str | None = None,
+        filter: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        speed: str | None = None,
+        resume: str | int | None = None,
+    ) -> AsyncIterator[Event | StreamGap]:
+        """Events as they happen, for ever: through restarts of the broker, nothing lost and nothing twice.
+
+        `resume` goes on after a place (a sequence or an event's id). A place that retention has passed gives a
+        `StreamGap` and goes on from the oldest. With `until` the stream ends there.
+        """
+        parameters = stream_query(type_list(types), pipeline, run_id, filter, since, until, speed)
+        state = StreamState(None if resume is None else str(resume))
+        async for block, item in self._blocks(state, parameters, asyncio.Event()):
+            if item is not None:
+                yield item
+            state.handled(block)
+
+    async def _blocks(
+        self, state: StreamState, parameters: builtins.list[tuple[str, str]], stop: asyncio.Event
+    ) -> AsyncIterator[tuple[Block, Event | StreamGap | None]]:
+        """Blocks with what they mean, through as many connections as it takes."""
+        while not stop.is_set():
+            parser = SSEParser()
+            retry_after = None
+            headers = {"Last-Event-ID": state.place} if state.place else {}
+            try:
+                async with self._transport.stream(f"{API}/events/stream", parameters, headers) as chunks:
+                    async for chunk in chunks:
+                        for block in parser.feed(chunk):
+                            item = state.take(block)
+                            if isinstance(item, Ended):
+                                return
+                            yield block, item
+                            if stop.is_set():
+                                return
+            except APIError as error:
+                if is_final(error.status):
+                    raise
+                retry_after = error.retry_after_s
+                log.warning("the stream was refused: %s", error)
+            except TRANSPORT_ERRORS as error:
+                log.warning("the stream broke, it is dialled again: %s: %s", type(error).__name__, error)
+            wait = state.wait_s(random.random(), retry_after)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+
+    def on(self, *types: str, pipeline: str | None = None, run_id: str | None = None) -> Callable[[Handler], Handler]:
+        """Registers a handler for types (`"pipeline.*"`, `"*"`); `listen` calls it."""
+        return self._registry.add(types, pipeline, run_id)
+
+    async def listen(
+        self,
+        *,
+        since: Time | None = None,
+        until: Time | None = None,
+        filter: str | None = None,
+        resume: Cursor | str | os.PathLike[str] | None = None,
+        on_error: OnError | None = None,
+        on_gap: Callable[[StreamGap], Any] | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        """Calls the handlers (plain or coroutine functions) with events as they happen, until cancelled or `stop`.
+
+        Broker restarts and broken connections are gone through: after each, the stream resumes where the handlers
+        stand. `resume` (a file's path, or a cursor) keeps that place between runs of the program. An event is passed
+        only when every handler that wants it returned or failed: each sees it at least once. A handler that fails is
+        logged (and told to `on_error`), and stops nobody.
+        """
+        cursor = FileCursor(resume) if isinstance(resume, (str, os.PathLike)) else resume
+        stop = stop or asyncio.Event()
+        parameters = stream_query(self._registry.types(), None, None, filter, since, until, None)
+        state = StreamState(cursor.load() if cursor else None)
+        async for block, item in self._blocks(state, parameters, stop):
+            if isinstance(item, StreamGap):
+                log.warning("events are gone: %s", item)
+                if on_gap:
+                    await settled(on_gap(item))
+            elif item is not None:
+                await self._dispatch(item, on_error)
+            if state.handled(block) and cursor and state.place:
+                cursor.save(state.place)
+
+    async def _dispatch(self, event: Event, on_error: OnError | None) -> None:
+        for handler in self._registry.wanting(event):
+            try:
+                await settled(handler(event))
+            except Exception as error:
+                await settled(note_failure(handler, event, error, on_error))
+
+
+async def settled(value: Any) -> Any:
+    """A value, awaited when it is to be."""
+    return await value if inspect.isawaitable(value) else value
