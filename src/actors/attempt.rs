@@ -2,6 +2,7 @@
 //! are to its machine.
 
 use crate::clock;
+use crate::config::DeliveryConfig;
 use crate::delivery::destination::{Outcome, Settings};
 use crate::log::{EventLog, LogError, Query};
 use crate::model::{AttemptRecord, Destination, Ordering, RetryPolicy, Sequence, StoredEvent, Verdict};
@@ -14,7 +15,7 @@ pub(super) async fn fetch(log: &dyn EventLog, query: Query) -> Result<Arc<Stored
         Ok(page) => page.events.into_iter().next().ok_or(Outcome::Trimmed),
         Err(LogError::Trimmed { .. }) => Err(Outcome::Trimmed),
         Err(LogError::Corrupt { .. }) => Err(Outcome::Unreadable),
-        Err(_) => Err(Outcome::Failure { retry_after_ms: None }),
+        Err(_) => Err(Outcome::Interrupted),
     }
 }
 
@@ -66,14 +67,15 @@ pub(super) fn attempt_record(
     }
 }
 
-pub(super) fn settings_of(destination: &Destination, max_retrying: usize) -> Settings {
+pub(super) fn settings_of(destination: &Destination, config: &DeliveryConfig) -> Settings {
     let RetryPolicy { enabled, schedule_s } = &destination.retry;
     Settings {
         max_in_flight: destination.max_in_flight as usize,
-        max_retrying,
+        max_retrying: config.max_retrying,
         schedule_ms: if *enabled { schedule_s.iter().map(|wait| wait * 1000).collect() } else { Vec::new() },
         rate_limit_per_s: destination.rate_limit_per_s,
         ordering: destination.ordering,
+        deactivate_after_ms: config.deactivate_after.as_millis() as u64,
     }
 }
 

@@ -11,8 +11,7 @@ use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
 use crate::log::{Change, Commit, LogError, Order, Page, Query};
 use crate::model::{
-    ConsumerState, Deactivation, DeactivationReason, Destination, DestinationStatus, EventFilter, ReplayId,
-    Sequence, StoredEvent, Timestamp, UnixMillis, Verdict,
+    ConsumerState, Destination, EventFilter, Heard, ReplayId, Sequence, StoredEvent, UnixMillis, Verdict,
 };
 use crate::webhook::client::WebhookClient;
 use crate::webhook::delivery::Recipient;
@@ -25,6 +24,8 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod asking;
 
 /// A page read ahead holds about this many bytes at most.
 const PAGE_BYTES: usize = 1 << 20;
@@ -45,6 +46,8 @@ pub(super) struct DestinationActor {
     attempts: HashMap<Sequence, JoinHandle<()>>,
     /// Outcomes that go into the log together.
     outcomes: Vec<(Sequence, Change)>,
+    /// Counts the URLs that the destination has had.
+    url: u32,
     wake: Option<(UnixMillis, SpawnHandle)>,
     actions: Vec<Action>,
     draining: bool,
@@ -60,7 +63,7 @@ impl DestinationActor {
         let kept = around.log.consumer(destination.id);
         let kept = kept.unwrap_or_else(|| ConsumerState::starting_after(destination.start_after));
         let head = around.log.bounds().borrow().head;
-        let settings = settings_of(&destination, around.config.max_retrying);
+        let settings = settings_of(&destination, &around.config);
         Self {
             client: around.client(),
             recipient: Rc::new(Recipient::new(&destination, &(around.open_secrets)(&destination))),
@@ -73,6 +76,7 @@ impl DestinationActor {
             answers: HashMap::new(),
             attempts: HashMap::new(),
             outcomes: Vec::new(),
+            url: 0,
             wake: None,
             actions: Vec::new(),
             draining: false,
@@ -96,8 +100,8 @@ impl DestinationActor {
         match action {
             Action::Read { after, limit } => self.read(after, limit, context),
             Action::Send { sequence, attempt, replay } => self.send(sequence, attempt, replay, context),
-            Action::Record { sequence, attempt, verdict, place } => {
-                self.record(sequence, attempt, verdict, place, context);
+            Action::Record { sequence, attempt, verdict, place, heard } => {
+                self.record((sequence, attempt), verdict, place, heard, context);
             }
             Action::MovePlace(place) => {
                 let destination = self.destination.id;
@@ -107,25 +111,9 @@ impl DestinationActor {
                 context.spawn(async move { drop(commit.await) }.into_actor(self));
             }
             Action::WakeAt(at) => self.wake_at(at, context),
-            Action::Deactivate => self.deactivate(context),
+            Action::Deactivate(why) => self.end(why, context),
+            Action::Tell(notice) => self.tell(notice, context),
         }
-    }
-
-    /// The endpoint is gone for good. The registry ends this actor once that is in the log.
-    fn deactivate(&mut self, context: &mut Context<Self>) {
-        tracing::warn!(destination = %self.destination.id, "the endpoint answered 410: it is gone");
-        let management = self.around.log.management();
-        let Some(current) = management.destinations.get(&self.destination.id) else { return };
-        let mut gone = (**current).clone();
-        let at = Timestamp::from(clock::now());
-        let detail = "the endpoint answered 410 Gone".to_owned();
-        gone.status = DestinationStatus::Deactivated;
-        gone.deactivation = Some(Deactivation { reason: DeactivationReason::Gone, at, detail });
-        gone.updated_at = at;
-        let changes = vec![Change::PutDestination(Box::new(gone))];
-        let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
-        // Lost, the next attempt is answered 410 as well.
-        context.spawn(async move { drop(commit.await) }.into_actor(self));
     }
 
     fn read(&mut self, after: Sequence, limit: usize, context: &mut Context<Self>) {
@@ -183,20 +171,25 @@ impl DestinationActor {
             };
             Ok(client.send(recipient.request(&event, attempt, replay, clock::now())).await)
         };
-        let actor = context.address();
+        let (actor, url) = (context.address(), self.url);
         let attempt = actix_rt::spawn(async move {
             // Whatever happens in an attempt, its slot is given back.
             let made = AssertUnwindSafe(attempt_made).catch_unwind().await;
-            let answer = made.unwrap_or(Err(Outcome::Failure { retry_after_ms: None }));
-            actor.do_send(Answered { sequence, answer });
+            let answer = made.unwrap_or(Err(Outcome::Interrupted));
+            actor.do_send(Answered { sequence, url, answer });
         });
         self.attempts.insert(sequence, attempt);
     }
 
-    fn answered(&mut self, sequence: Sequence, answer: Result<Answer, Outcome>, context: &mut Context<Self>) {
+    fn answered(&mut self, answered: Answered, context: &mut Context<Self>) {
+        let Answered { sequence, url, answer } = answered;
         self.attempts.remove(&sequence);
         let outcome = match &answer {
-            Ok(answer) => outcome_of(answer),
+            Ok(answer) => match outcome_of(answer) {
+                // It is another URL by now, which may take it.
+                Outcome::Gone if url != self.url => Outcome::Failure { retry_after_ms: None },
+                outcome => outcome,
+            },
             Err(outcome) => *outcome,
         };
         let answer = answer.unwrap_or_else(|outcome| Answer {
@@ -204,7 +197,7 @@ impl DestinationActor {
             latency_ms: 0,
             result: Err(SendError::BadResponse(match outcome {
                 Outcome::Trimmed => "the event went by retention".to_owned(),
-                Outcome::Failure { .. } => "the attempt broke off in the broker".to_owned(),
+                Outcome::Interrupted => "the attempt broke off in the broker".to_owned(),
                 _ => "the stored event cannot be read".to_owned(),
             })),
         });
@@ -215,10 +208,10 @@ impl DestinationActor {
 
     fn record(
         &mut self,
-        sequence: Sequence,
-        attempt: u32,
+        (sequence, attempt): (Sequence, u32),
         verdict: Verdict,
         place: Sequence,
+        heard: Heard,
         context: &mut Context<Self>,
     ) {
         let Some(answer) = self.answers.remove(&sequence) else { return };
@@ -227,17 +220,20 @@ impl DestinationActor {
             // Behind the answers that wait in the mailbox already: they go into the same commit.
             context.notify(FlushOutcomes);
         }
-        self.outcomes.push((sequence, Change::Outcome { attempt, place }));
+        self.outcomes.push((sequence, Change::Outcome { attempt, place, heard }));
     }
 
     /// Makes the gathered outcomes durable in one commit.
     fn flush(&mut self, context: &mut Context<Self>) {
+        if self.outcomes.is_empty() {
+            return;
+        }
         let (sequences, changes) = self.outcomes.drain(..).unzip();
         let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
         let actor = context.address();
         actix_rt::spawn(async move {
             let error = commit.await.err();
-            actor.do_send(Recorded { sequences, error });
+            actor.do_send(Recorded { sequences, error, stays_on: false });
         });
     }
 
@@ -250,6 +246,9 @@ impl DestinationActor {
         for sequence in recorded.sequences {
             self.events.remove(&sequence);
             self.step(Input::Recorded(sequence), context);
+        }
+        if recorded.stays_on {
+            self.step(Input::StaysOn, context);
         }
     }
 
@@ -292,7 +291,7 @@ impl Handler<HeadMoved> for DestinationActor {
 impl Handler<Answered> for DestinationActor {
     type Result = ();
     fn handle(&mut self, answered: Answered, context: &mut Context<Self>) {
-        self.answered(answered.sequence, answered.answer, context);
+        self.answered(answered, context);
     }
 }
 
@@ -321,10 +320,11 @@ impl Handler<ClockReached> for DestinationActor {
 impl Handler<Reconfigured> for DestinationActor {
     type Result = ();
     fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
+        self.url += u32::from(changed.0.url != self.destination.url);
         self.destination = changed.0;
         let secrets = (self.around.open_secrets)(&self.destination);
         self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
-        let settings = settings_of(&self.destination, self.around.config.max_retrying);
+        let settings = settings_of(&self.destination, &self.around.config);
         self.step(Input::Reconfigured(settings), context);
     }
 }
@@ -342,7 +342,7 @@ impl Handler<Drain> for DestinationActor {
     type Result = ();
     fn handle(&mut self, _: Drain, context: &mut Context<Self>) {
         self.draining = true;
-        let window = Settings { max_in_flight: 0, ..settings_of(&self.destination, 0) };
+        let window = Settings { max_in_flight: 0, ..settings_of(&self.destination, &self.around.config) };
         self.step(Input::Reconfigured(window), context);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::delivery::destination::Outcome;
 use crate::log::LogError;
-use crate::model::{Destination, DestinationId, Requeue, Sequence};
-use crate::webhook::Answer;
+use crate::model::{Destination, DestinationId, Notice, Requeue, Sequence};
+use crate::webhook::{Answer, Outgoing};
 use actix::Message;
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub(super) struct Requeued(pub(super) Requeue);
 #[rtype(result = "()")]
 pub(super) struct Answered {
     pub(super) sequence: Sequence,
+    /// By which of the URLs that the destination has had.
+    pub(super) url: u32,
     /// Or why none was made.
     pub(super) answer: Result<Answer, Outcome>,
 }
@@ -51,6 +53,32 @@ pub(super) struct FlushOutcomes;
 #[rtype(result = "()")]
 pub(super) struct Recorded {
     pub(super) sequences: Vec<Sequence>,
+    pub(super) error: Option<LogError>,
+    /// It was asked to be switched off and is not.
+    pub(super) stays_on: bool,
+}
+
+/// What is told of a destination's health by now; `None` when it could not be told.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Told(pub(super) Option<Notice>);
+
+/// Make one request outside of any delivery.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Answer>")]
+pub(super) struct Post(pub(super) Outgoing);
+
+/// An endpoint answered its verification, or did not.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Replied {
+    pub(super) consented: bool,
+}
+
+/// A consent is durable, or could not be made so.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Kept {
     pub(super) error: Option<LogError>,
 }
 

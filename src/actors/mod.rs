@@ -5,7 +5,8 @@
 //!   └─ thread "campanile-actors": System
 //!        ├─ RegistryActor            starts, wakes, rebuilds and stops the others
 //!        └─ arbiters (shards)        each with one webhook client
-//!             └─ DestinationActor …  one a destination
+//!             ├─ DestinationActor …  one an active destination
+//!             └─ VerificationActor … one a pending destination
 //!
 //! Hub (one an HTTP thread)           follows the log for the streams of that thread, joins frames once
 //!   └─ StreamActor …                 one an event stream, beside its socket
@@ -16,15 +17,19 @@
 //! mailbox is paused: order is the machines' business. Only this module, `broker` and `http` name actix.
 
 mod attempt;
+mod child;
 mod destination;
 mod hub;
 mod messages;
+mod question;
 mod registry;
 mod shard;
 mod stream;
 mod system;
+mod verification;
 
 pub use hub::{Hub, Setup, Start, Wanted};
-pub use shard::OpenSecrets;
+pub use question::Question;
+pub use shard::{Keeper, OpenSecrets};
 pub use stream::Subscription;
 pub use system::{Actors, ActorsError};

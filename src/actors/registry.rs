@@ -4,20 +4,23 @@
 //! actix's own supervisor survives no panic and keeps the old struct: this one always builds a new actor from
 //! the log. Each start has a generation, so that late news of an old one is ignored.
 
+use super::child::{Child, Job, Running};
 use super::destination::DestinationActor;
 use super::messages::{
-    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Reconfigured, Requeued, StillRunning,
-    StopNow,
+    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Post, Reconfigured, Requeued, StillRunning,
 };
 use super::shard::Surroundings;
+use super::verification::VerificationActor;
 use crate::clock;
 use crate::delivery::backoff;
 use crate::delivery::router::Router;
-use crate::model::{Destination, DestinationId, DestinationStatus, Sequence};
+use crate::model::{Destination, DestinationId, Sequence};
+use crate::webhook::Answer;
 use actix::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// A batch of more events than this wakes everybody instead of asking the router.
 const ROUTED_EVENTS: usize = 4096;
@@ -35,15 +38,6 @@ pub(super) struct RegistryActor {
     draining: bool,
 }
 
-struct Child {
-    destination: Arc<Destination>,
-    /// `None` while it waits to be started again.
-    running: Option<Addr<DestinationActor>>,
-    generation: u64,
-    started: Instant,
-    deaths: u32,
-}
-
 impl RegistryActor {
     pub(super) fn new(around: Surroundings, shards: Vec<ArbiterHandle>) -> Self {
         let routed_to = around.log.bounds().borrow().head;
@@ -58,57 +52,82 @@ impl RegistryActor {
         }
     }
 
-    /// Starts what is new, tells what changed, stops what is gone.
+    /// Starts what is new, tells what changed, ends what is off, stops what is gone.
     fn reconcile(&mut self, context: &mut Context<Self>) {
         let management = self.around.log.management();
-        let is_wanted = |one: &Destination| one.status == DestinationStatus::Active;
-        let stale: Vec<DestinationId> = self
-            .children
-            .keys()
-            .filter(|id| !management.destinations.get(id).is_some_and(|one| is_wanted(one)))
-            .copied()
-            .collect();
-        for id in stale {
+        let is_gone = |id: &&DestinationId| !management.destinations.contains_key(id);
+        let gone: Vec<DestinationId> = self.children.keys().filter(is_gone).copied().collect();
+        for id in gone {
             self.router.remove(id);
-            if let Some(child) = self.children.remove(&id)
-                && let Some(running) = child.running
-            {
-                running.do_send(StopNow);
+            if let Some(Child { running: Some(running), .. }) = self.children.remove(&id) {
+                running.stop();
             }
         }
-        for one in management.destinations.values().filter(|one| is_wanted(one)) {
-            let Some(child) = self.children.get_mut(&one.id) else {
-                self.router.put(one.id, one.tenant, &one.events);
-                self.start(Arc::clone(one), 0, context);
-                continue;
-            };
-            if !Arc::ptr_eq(&child.destination, one) && child.destination != *one {
-                child.destination = Arc::clone(one);
-                self.router.put(one.id, one.tenant, &one.events);
-                if let Some(running) = &child.running {
-                    running.do_send(Reconfigured(Arc::clone(one)));
-                }
+        for one in management.destinations.values() {
+            match self.children.get_mut(&one.id) {
+                None => self.start(one, 0, context),
+                Some(child) if Arc::ptr_eq(&child.destination, one) || child.destination == *one => {}
+                Some(_) => self.adjust(one),
             }
         }
     }
 
-    fn start(&mut self, destination: Arc<Destination>, deaths: u32, context: &mut Context<Self>) {
+    /// Brings a child in line with what its destination has become.
+    fn adjust(&mut self, one: &Arc<Destination>) {
+        let Some(child) = self.children.get_mut(&one.id) else { return };
+        child.destination = Arc::clone(one);
+        let job = Job::of(one);
+        match job {
+            Some(Job::Deliver) => self.router.put(one.id, one.tenant, &one.events),
+            _ => self.router.remove(one.id),
+        }
+        match &child.running {
+            None if job.is_none() => drop(self.children.remove(&one.id)),
+            // It is started as what it has become, after its pause or its end.
+            None => {}
+            Some(_) if child.ending => {}
+            Some(Running::Delivering(actor)) if job == Some(Job::Deliver) => {
+                actor.do_send(Reconfigured(Arc::clone(one)));
+            }
+            Some(running) => {
+                child.ending = true;
+                running.end();
+            }
+        }
+    }
+
+    fn start(&mut self, destination: &Arc<Destination>, deaths: u32, context: &mut Context<Self>) {
+        let Some(job) = Job::of(destination) else { return };
         self.generations += 1;
         let (id, generation) = (destination.id, self.generations);
         let shard = &self.shards[(generation % self.shards.len() as u64) as usize];
         let (around, registry) = (self.around.clone(), context.address().recipient());
-        let child = Arc::clone(&destination);
-        let running = DestinationActor::start_in_arbiter(shard, move |_| {
-            DestinationActor::new(around, child, generation, registry)
-        });
-        let started = clock::instant();
-        self.children.insert(id, Child { destination, running: Some(running), generation, started, deaths });
+        let child = Arc::clone(destination);
+        let running = match job {
+            Job::Deliver => {
+                self.router.put(id, destination.tenant, &destination.events);
+                Running::Delivering(DestinationActor::start_in_arbiter(shard, move |_| {
+                    DestinationActor::new(around, child, generation, registry)
+                }))
+            }
+            Job::Verify => Running::Verifying(VerificationActor::start_in_arbiter(shard, move |_| {
+                VerificationActor::new(around, child, generation, registry)
+            })),
+        };
+        let (destination, running, started) = (Arc::clone(destination), Some(running), clock::instant());
+        let child = Child { destination, running, ending: false, generation, started, deaths };
+        self.children.insert(id, child);
     }
 
     fn child_stopped(&mut self, stopped: ChildStopped, context: &mut Context<Self>) {
         let Some(child) = self.children.get_mut(&stopped.id) else { return };
         if child.generation != stopped.generation || self.draining {
             return;
+        }
+        if child.ending {
+            let destination = Arc::clone(&child.destination);
+            self.children.remove(&stopped.id);
+            return self.start(&destination, 0, context);
         }
         child.running = None;
         child.deaths = if child.started.elapsed() >= HEALTHY_AFTER { 1 } else { child.deaths + 1 };
@@ -121,7 +140,7 @@ impl RegistryActor {
         let Some(child) = self.children.get(&stopped.id) else { return };
         if child.generation == stopped.generation && child.running.is_none() && !self.draining {
             let (destination, deaths) = (Arc::clone(&child.destination), child.deaths);
-            self.start(destination, deaths, context);
+            self.start(&destination, deaths, context);
         }
     }
 
@@ -140,8 +159,8 @@ impl RegistryActor {
             _ => self.children.keys().copied().collect(),
         };
         for id in concerned {
-            if let Some(Child { running: Some(running), .. }) = self.children.get(&id) {
-                running.do_send(HeadMoved(head));
+            if let Some(actor) = self.children.get(&id).and_then(Child::delivering) {
+                actor.do_send(HeadMoved(head));
             }
         }
     }
@@ -182,20 +201,34 @@ impl Handler<Requeued> for RegistryActor {
     type Result = ();
     fn handle(&mut self, requeued: Requeued, _: &mut Context<Self>) {
         // One that is not running finds them in the log when it starts.
-        if let Some(Child { running: Some(running), .. }) = self.children.get(&requeued.0.destination) {
-            running.do_send(requeued);
+        if let Some(actor) = self.children.get(&requeued.0.destination).and_then(Child::delivering) {
+            actor.do_send(requeued);
         }
+    }
+}
+
+impl Handler<Post> for RegistryActor {
+    type Result = ResponseFuture<Option<Answer>>;
+    fn handle(&mut self, post: Post, _: &mut Context<Self>) -> Self::Result {
+        self.generations += 1;
+        let shard = &self.shards[(self.generations % self.shards.len() as u64) as usize];
+        let (around, (answered, answer)) = (self.around.clone(), oneshot::channel());
+        shard.spawn_fn(move || {
+            let client = around.client();
+            actix_rt::spawn(async move {
+                // Whoever asked may be gone.
+                let _ = answered.send(client.send(post.0).await);
+            });
+        });
+        Box::pin(async move { answer.await.ok() })
     }
 }
 
 impl Handler<Drain> for RegistryActor {
     type Result = ();
-    fn handle(&mut self, drain: Drain, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
         self.draining = true;
-        self.children
-            .values()
-            .filter_map(|child| child.running.as_ref())
-            .for_each(|child| child.do_send(drain));
+        self.children.values().filter_map(|child| child.running.as_ref()).for_each(Running::end);
     }
 }
 
@@ -203,6 +236,6 @@ impl Handler<StillRunning> for RegistryActor {
     type Result = usize;
     fn handle(&mut self, _: StillRunning, _: &mut Context<Self>) -> usize {
         let running = self.children.values().filter_map(|child| child.running.as_ref());
-        running.filter(|child| child.connected()).count()
+        running.filter(|child| child.is_running()).count()
     }
 }

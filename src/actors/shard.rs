@@ -1,8 +1,9 @@
 //! What the actors of one thread share: the log, how to open secrets, and the thread's webhook client.
 
 use crate::config::DeliveryConfig;
-use crate::log::EventLog;
-use crate::model::Destination;
+use crate::delivery::lifecycle::Request;
+use crate::log::{Change, EventLog, Later};
+use crate::model::{Destination, DestinationId, Notice};
 use crate::webhook::address::Policy;
 use crate::webhook::client::WebhookClient;
 use rustls::ClientConfig;
@@ -12,12 +13,23 @@ use std::sync::Arc;
 /// Gives a destination's live signing secrets in the clear, the current one first.
 pub type OpenSecrets = Arc<dyn Fn(&Destination) -> Vec<String> + Send + Sync>;
 
+/// Who changes destinations when an actor asks for it: durably, one change at a time, and with the event that tells.
+pub trait Keeper: Send + Sync + 'static {
+    /// Asks for a change, with outcomes that become durable in the same commit, or by themselves when nothing is to be
+    /// changed. Gives whether anything was.
+    fn change(&self, id: DestinationId, request: Request, outcomes: Vec<Change>) -> Later<bool>;
+
+    /// Tells what is known of an endpoint's health, unless that is told or past already. Gives what is told by then.
+    fn tell(&self, id: DestinationId, notice: Notice) -> Later<Notice>;
+}
+
 /// What every actor needs, on any thread.
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) log: Arc<dyn EventLog>,
     pub(super) config: DeliveryConfig,
     pub(super) open_secrets: OpenSecrets,
+    pub(super) keeper: Arc<dyn Keeper>,
     pub(super) tls: Arc<ClientConfig>,
 }
 

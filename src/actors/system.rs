@@ -1,12 +1,13 @@
 //! The threads that actors live on, and the handle that every other thread has on them.
 
-use super::messages::{Committed, Drain, ManagementChanged, Requeued, StillRunning};
+use super::messages::{Committed, Drain, ManagementChanged, Post, Requeued, StillRunning};
 use super::registry::RegistryActor;
-use super::shard::{OpenSecrets, Surroundings};
+use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
 use crate::model::Requeue;
 use crate::webhook::client::{TlsError, tls_config};
+use crate::webhook::{Answer, Outgoing};
 use actix::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -52,9 +53,10 @@ impl Actors {
         log: Arc<dyn EventLog>,
         config: &DeliveryConfig,
         open_secrets: OpenSecrets,
+        keeper: Arc<dyn Keeper>,
     ) -> Result<Self, ActorsError> {
         let tls = tls_config(config.ca_file.as_deref())?;
-        let around = Surroundings { log, config: config.clone(), open_secrets, tls };
+        let around = Surroundings { log, config: config.clone(), open_secrets, keeper, tls };
         let shards = match config.shards {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(SHARDS_MAX),
             shards => shards,
@@ -81,6 +83,11 @@ impl Actors {
         let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
         let (registry, system) = started;
         Ok(Self(Arc::new(Inner { registry, system, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Makes one request outside of any delivery; `None` when the actors are gone.
+    pub async fn post(&self, request: Outgoing) -> Option<Answer> {
+        self.0.registry.send(Post(request)).await.ok().flatten()
     }
 
     /// Tells a destination what was put back for it; it must be durable already.

@@ -50,7 +50,7 @@ impl Broker {
 
     /// Removes a key; its streams end within a second.
     pub async fn remove_key(&self, tenant: TenantId, id: KeyId) -> Result<(), ManageError> {
-        let _one_at_a_time = self.0.managing.lock().await;
+        let _one_at_a_time = self.0.life.managing().await;
         let management = self.log().management();
         let key = management.keys.get(&id).filter(|key| key.tenant == tenant).ok_or(ManageError::NoKey)?;
         if key.declared {
@@ -62,7 +62,7 @@ impl Broker {
 
     /// Makes a tenant and an admin key of it.
     pub async fn create_tenant(&self, name: String) -> Result<(Tenant, String), ManageError> {
-        let _one_at_a_time = self.0.managing.lock().await;
+        let _one_at_a_time = self.0.life.managing().await;
         let management = self.log().management();
         if management.tenant_named(&name).is_some() {
             let taken = Violation::new("/name", "there is a tenant of this name").with_code("taken");

@@ -85,7 +85,8 @@ fn status_of(
     let status = match attempts.last().map(|attempt| attempt.verdict) {
         None => "pending",
         Some(Verdict::Delivered) => "delivered",
-        Some(Verdict::Retry { .. }) => "retrying",
+        // It waits for no attempt any more: it was given up with the backlog.
+        Some(Verdict::Retry { .. }) => "cancelled",
         Some(Verdict::Dead) => "dead",
         Some(Verdict::Expired) => "expired",
         Some(Verdict::Cancelled) => "cancelled",

@@ -12,7 +12,7 @@ mod handlers;
 mod setup;
 
 pub use deliveries::Delivery;
-pub use destinations::{Created, Lag, ManageError};
+pub use destinations::{Backlog, Created, Lag, ManageError, Verified};
 pub use embed::Event;
 pub use follow::{Events, From};
 pub use setup::check;
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
 use crate::model::{EventDraft, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
+use destinations::Life;
 use handlers::Handlers;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,8 +39,7 @@ struct Inner {
     draining: watch::Sender<bool>,
     running_keys: Mutex<HashSet<(TenantId, String)>>,
     handlers: Handlers,
-    /// Held while what the log keeps of destinations, keys and tenants is read and then changed.
-    managing: tokio::sync::Mutex<()>,
+    life: Life,
     actors: Actors,
 }
 
@@ -99,7 +99,9 @@ impl Broker {
         setup::declare(&config, &secrets, &*log)?;
         let opener = secrets.clone();
         let open_secrets: OpenSecrets = Arc::new(move |one| destinations::open_secrets(&opener, one));
-        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets)?;
+        let life = Life::new(Arc::clone(&log));
+        let keeper = Arc::new(life.clone());
+        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets, keeper)?;
         Ok(Self(Arc::new(Inner {
             config,
             log,
@@ -107,7 +109,7 @@ impl Broker {
             draining: watch::Sender::new(false),
             running_keys: Mutex::default(),
             handlers: Handlers::default(),
-            managing: tokio::sync::Mutex::default(),
+            life,
             actors,
         })))
     }

@@ -1,16 +1,15 @@
 //! Reading the config: the file, then the environment, which wins. Everything wrong is said at once.
 
 use super::read::{
-    at_least_a_millisecond, flag, list, origins, path, scopes, size, tenant, text, texts, token, wait, whole,
+    at_least_a_millisecond, flag, origins, path, scopes, size, tenant, text, texts, token, wait, waits, whole,
 };
 use super::section::{Section, Table};
 use super::source::{ConfigError, Node, Raw, parse};
 use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
-use crate::model::{Scopes, Timestamp, TypePattern};
+use crate::model::{Scopes, Timestamp, TypePattern, Verification};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 /// Settings in the environment are named `CAMPANILE_SECTION__KEY`.
 const PREFIX: &str = "CAMPANILE_";
@@ -109,16 +108,12 @@ impl Config {
                     .map(|one| one.parse().map_err(|_| "networks such as 127.0.0.0/8".to_owned()))
                     .collect()
             });
-            section.set("schedule", &mut delivery.schedule, |raw| {
-                let waits: Vec<Duration> =
-                    list(raw)?.iter().map(|node| wait(&node.value)).collect::<Result<_, _>>()?;
-                let fits = (1..=100).contains(&waits.len()) && waits.iter().all(|wait| wait.as_secs() >= 1);
-                if fits { Ok(waits) } else { Err("1 to 100 waits of a second or more".to_owned()) }
-            });
+            section.set("schedule", &mut delivery.schedule, waits);
             section.set("timeout", &mut delivery.timeout, |raw| wait(raw).and_then(at_least_a_millisecond));
             section.set("max_in_flight", &mut delivery.max_in_flight, |raw| whole(raw, 1..=10_000));
             section.set("max_retrying", &mut delivery.max_retrying, |raw| whole(raw, 1..=10_000_000));
             section.set("deactivate_after", &mut delivery.deactivate_after, wait);
+            section.set("verify_schedule", &mut delivery.verify_schedule, waits);
             section.set("ca_file", &mut delivery.ca_file, |raw| path(raw).map(Some));
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));
             section.set("shards", &mut delivery.shards, |raw| whole(raw, 0..=64));
@@ -193,6 +188,7 @@ impl Config {
                 retry: true,
                 tenant: "default".to_owned(),
                 description: String::new(),
+                verification: Verification::None,
             };
             section.set("url", &mut webhook.url, text);
             section.set("events", &mut webhook.events, |raw| {
@@ -202,6 +198,12 @@ impl Config {
             section.set("retry", &mut webhook.retry, flag);
             section.set("tenant", &mut webhook.tenant, tenant);
             section.set("description", &mut webhook.description, text);
+            section.set("verification", &mut webhook.verification, |raw| match &*text(raw)? {
+                "none" => Ok(Verification::None),
+                "ping" => Ok(Verification::Ping),
+                "challenge" => Ok(Verification::Challenge),
+                _ => Err("none, ping or challenge".to_owned()),
+            });
             events.webhooks.push(webhook);
         });
     }

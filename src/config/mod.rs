@@ -10,7 +10,7 @@ mod values;
 
 pub use source::ConfigError;
 
-use crate::model::{Scopes, Timestamp, TypePattern};
+use crate::model::{Scopes, Timestamp, TypePattern, Verification};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -163,6 +163,8 @@ pub struct WebhookConfig {
     pub tenant: String,
     /// What it is for.
     pub description: String,
+    /// How it shows that it wants events.
+    pub verification: Verification,
 }
 
 /// `[delivery]`.
@@ -182,6 +184,8 @@ pub struct DeliveryConfig {
     pub max_retrying: usize,
     /// A destination that only failed for this long is deactivated.
     pub deactivate_after: Duration,
+    /// Waits before each further attempt to verify a pending destination; after the last it stays pending.
+    pub verify_schedule: Vec<Duration>,
     /// A PEM file with further certificate authorities.
     pub ca_file: Option<PathBuf>,
     /// The most destinations a tenant may have.
@@ -201,6 +205,7 @@ impl Default for DeliveryConfig {
             max_in_flight: 16,
             max_retrying: 100_000,
             deactivate_after: Duration::from_secs(5 * 24 * 3600),
+            verify_schedule: [2, 10, 60, 300, 1800, 7200, 36_000].map(Duration::from_secs).to_vec(),
             ca_file: None,
             max_destinations: 10_000,
             shards: 0,

@@ -85,6 +85,13 @@ pub(super) fn wait(raw: &Raw) -> Result<Duration, String> {
     duration(&text(raw)?).filter(|wait| *wait <= LONGEST).ok_or_else(wanted)
 }
 
+/// A retry schedule.
+pub(super) fn waits(raw: &Raw) -> Result<Vec<Duration>, String> {
+    let waits: Vec<Duration> = list(raw)?.iter().map(|node| wait(&node.value)).collect::<Result<_, _>>()?;
+    let fits = (1..=100).contains(&waits.len()) && waits.iter().all(|wait| wait.as_secs() >= 1);
+    if fits { Ok(waits) } else { Err("1 to 100 waits of a second or more".to_owned()) }
+}
+
 pub(super) fn at_least_a_millisecond(wait: Duration) -> Result<Duration, String> {
     if wait.as_millis() > 0 { Ok(wait) } else { Err("longer than nothing".to_owned()) }
 }

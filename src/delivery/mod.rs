@@ -9,5 +9,7 @@
 
 pub mod backoff;
 pub mod destination;
+pub mod lifecycle;
 pub mod router;
 pub mod stream;
+pub mod verification;

@@ -92,11 +92,36 @@ fn check_json(body: &[u8], max_depth: usize) -> Result<(), Problem> {
     json::scan(body, max_depth)?.map_or(Ok(()), |broken| Err(broken.into()))
 }
 
+/// Reads a small JSON object for management, or nothing, which needs no media type.
+pub(crate) async fn optional_object(
+    request: &HttpRequest,
+    app: &App,
+    payload: web::Payload,
+) -> Result<Map<String, Value>, Problem> {
+    if request.headers().contains_key(header::CONTENT_TYPE) {
+        return object_or(request, app, payload, Some(Map::new())).await;
+    }
+    if read(request, app, payload).await?.is_empty() {
+        return Ok(Map::new());
+    }
+    Err(Problem::unsupported_media_type("the body must be application/json"))
+}
+
 /// Reads a small JSON object for management.
 pub(crate) async fn object(
     request: &HttpRequest,
     app: &App,
     payload: web::Payload,
+) -> Result<Map<String, Value>, Problem> {
+    object_or(request, app, payload, None).await
+}
+
+/// Reads a small JSON object; an empty body is `empty` when there is such.
+async fn object_or(
+    request: &HttpRequest,
+    app: &App,
+    payload: web::Payload,
+    empty: Option<Map<String, Value>>,
 ) -> Result<Map<String, Value>, Problem> {
     refuse_encoded(request)?;
     let media_type = media_type(request)?;
@@ -105,6 +130,9 @@ pub(crate) async fn object(
         return Err(Problem::unsupported_media_type("the body must be application/json"));
     }
     let body = read(request, app, payload).await?;
+    if let (true, Some(empty)) = (body.is_empty(), empty) {
+        return Ok(empty);
+    }
     check_json(&body, MANAGEMENT_DEPTH)?;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(members)) => Ok(members),

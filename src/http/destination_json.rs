@@ -1,40 +1,9 @@
 //! How destinations and deliveries look in the API.
 
-use crate::broker::{Delivery, Lag};
-use crate::model::{AttemptRecord, Destination, Timestamp, UnixMillis, Verdict};
+use crate::broker::Delivery;
+use crate::model::{AttemptRecord, Timestamp, UnixMillis, Verdict};
+use crate::webhook::Answer;
 use serde_json::{Value, json};
-
-/// A destination as the API shows it: everything but its secrets.
-pub(super) fn destination(one: &Destination, lag: Lag) -> Value {
-    let events: Vec<String> = if one.events.is_empty() {
-        vec!["*".to_owned()]
-    } else {
-        one.events.iter().map(ToString::to_string).collect()
-    };
-    json!({
-        "id": one.id,
-        "url": one.url,
-        "description": one.description,
-        "events": events,
-        "filter": null,
-        "format": one.format.map_or(json!("envelope"), |format| json!(format)),
-        "status": one.status,
-        "deactivation": one.deactivation,
-        "verification": one.verification,
-        "headers": one.headers,
-        "retry": one.retry,
-        "timeout_ms": one.timeout_ms,
-        "max_in_flight": one.max_in_flight,
-        "rate_limit_per_s": one.rate_limit_per_s,
-        "ordering": one.ordering,
-        "signature_header": one.signature_header,
-        "lag": lag,
-        "failing_since": null,
-        "declared": one.declared,
-        "created_at": one.created_at,
-        "updated_at": one.updated_at,
-    })
-}
 
 /// A delivery with its attempts.
 pub(super) fn delivery(one: &Delivery) -> Value {
@@ -47,6 +16,27 @@ pub(super) fn delivery(one: &Delivery) -> Value {
         "status": one.status,
         "next_attempt_at": one.next_attempt_at.map(Timestamp::from),
         "attempts": one.attempts.iter().map(attempt).collect::<Vec<_>>(),
+    })
+}
+
+/// What came of asking an endpoint for its consent.
+pub(super) fn verification(passed: bool, answer: &Answer) -> Value {
+    let (status, error, response) = match &answer.result {
+        Ok(response) => {
+            let body = String::from_utf8_lossy(&response.body);
+            (Some(response.status), None, json!({ "headers": response.headers, "body": body }))
+        }
+        Err(error) => (None, Some(error.to_string()), Value::Null),
+    };
+    let at = Timestamp::from(answer.at);
+    let latency_ms = answer.latency_ms;
+    json!({
+        "passed": passed,
+        "at": at,
+        "latency_ms": latency_ms,
+        "status": status,
+        "error": error,
+        "response": response,
     })
 }
 

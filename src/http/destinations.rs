@@ -6,9 +6,10 @@ use super::body;
 use super::destination_json as json_of;
 use super::params::Params;
 use super::problem::Problem;
-use crate::model::{Destination, DestinationId, Scope};
+use crate::broker::Backlog;
+use crate::model::{Destination, DestinationId, Scope, Violation};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// `GET /destinations`.
 pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
@@ -70,6 +71,52 @@ pub(crate) async fn remove(request: HttpRequest, app: web::Data<App>) -> Result<
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// `POST /destinations/{id}/verify`: asks the endpoint once, now; 200 with the destination and what came of it.
+pub(crate) async fn verify(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    refuse_members(body::optional_object(&request, &app, payload).await?, &[])?;
+    let verified = app.broker.verify_destination(caller.tenant(), id_of(&request)?).await?;
+    let mut answer = shown(&app, &verified.destination).await?;
+    answer["attempt"] = json_of::verification(verified.consented, &verified.answer);
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// `POST /destinations/{id}/activate`, with `{"backlog": "send"|"skip"}` or nothing.
+pub(crate) async fn activate(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    let id = id_of(&request)?;
+    let members = body::optional_object(&request, &app, payload).await?;
+    let backlog = match members.get("backlog") {
+        None => Backlog::default(),
+        Some(value) if value == "send" => Backlog::Send,
+        Some(value) if value == "skip" => Backlog::Skip,
+        Some(_) => return Err(Violation::new("/backlog", "send or skip").into()),
+    };
+    refuse_members(members, &["backlog"])?;
+    let destination = app.broker.activate_destination(caller.tenant(), id, backlog).await?;
+    Ok(HttpResponse::Ok().json(shown(&app, &destination).await?))
+}
+
+/// `POST /destinations/{id}/deactivate`.
+pub(crate) async fn deactivate(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    refuse_members(body::optional_object(&request, &app, payload).await?, &[])?;
+    let destination = app.broker.deactivate_destination(caller.tenant(), id_of(&request)?).await?;
+    Ok(HttpResponse::Ok().json(shown(&app, &destination).await?))
+}
+
 /// `GET /events/{id}/deliveries`.
 pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&request, &app, Scope::DestinationsRead)?;
@@ -81,7 +128,16 @@ pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Resul
 }
 
 async fn shown(app: &App, destination: &Destination) -> Result<Value, Problem> {
-    Ok(json_of::destination(destination, app.broker.lag(destination).await?))
+    Ok(app.broker.shown(destination).await?)
+}
+
+/// Refuses the members of a body that nobody asked for.
+fn refuse_members(members: Map<String, Value>, known: &[&str]) -> Result<(), Problem> {
+    let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
+    let violation =
+        |name: &String| Violation::new(format!("/{}", Violation::escape(name)), "there is no such member");
+    let violations: Vec<Violation> = unknown.map(violation).collect();
+    if violations.is_empty() { Ok(()) } else { Err(Problem::invalid(violations)) }
 }
 
 fn id_of(request: &HttpRequest) -> Result<DestinationId, Problem> {

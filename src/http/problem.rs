@@ -228,6 +228,9 @@ impl From<ManageError> for Problem {
             ManageError::NotFound | ManageError::NoKey => Self::not_found(detail),
             ManageError::Invalid(errors) => Self::invalid(errors),
             ManageError::Declared => Self::new(StatusCode::CONFLICT, "declared", detail),
+            ManageError::Pending(_) => Self::new(StatusCode::CONFLICT, "pending", detail),
+            ManageError::Off => Self::new(StatusCode::CONFLICT, "deactivated", detail),
+            ManageError::NothingToVerify => Self::new(StatusCode::CONFLICT, "nothing_to_verify", detail),
             ManageError::TooMany(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many", detail),
             ManageError::Log(error) => error.into(),
         }

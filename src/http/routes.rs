@@ -32,6 +32,9 @@ fn add_all(table: &mut Table<'_>) {
             .patch(destinations::change)
             .delete(destinations::remove),
     );
+    table.add(Path::at("/api/v1/destinations/{id}/verify").post(destinations::verify));
+    table.add(Path::at("/api/v1/destinations/{id}/activate").post(destinations::activate));
+    table.add(Path::at("/api/v1/destinations/{id}/deactivate").post(destinations::deactivate));
     table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
     table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));
     table.add(Path::at("/api/v1/tenants").get(tenants::list).post(tenants::create));

@@ -173,9 +173,10 @@ impl State {
             Change::RemoveDestination(id) => {
                 self.consumers.remove(id);
             }
-            Change::Outcome { attempt, place } => {
+            Change::Outcome { attempt, place, heard } => {
                 if let Some(consumer) = self.consumers.get_mut(&attempt.destination) {
                     consumer.apply(attempt.sequence, attempt.attempt, attempt.verdict, *place);
+                    consumer.health.hear(*heard);
                     self.attempts.push((**attempt).clone());
                 }
             }
@@ -187,6 +188,16 @@ impl State {
             Change::MovePlace { destination, place } => {
                 if let Some(consumer) = self.consumers.get_mut(destination) {
                     consumer.move_to(*place);
+                }
+            }
+            Change::Resume { destination, skip_to } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.resume(*skip_to);
+                }
+            }
+            Change::Notice { destination, notice } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.health.notice = *notice;
                 }
             }
             Change::PutTenant(_) | Change::PutKey(_) | Change::RemoveKey(_) => {}

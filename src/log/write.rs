@@ -1,8 +1,8 @@
 //! Writing the log: what one commit may hold, and the state that commits change.
 
 use crate::model::{
-    AttemptRecord, Destination, DestinationId, EventDraft, Key, KeyHash, KeyId, Requeue, Sequence,
-    StoredEvent, Tenant, TenantId,
+    AttemptRecord, Destination, DestinationId, EventDraft, Heard, Key, KeyHash, KeyId, Notice, Requeue,
+    Sequence, StoredEvent, Tenant, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -61,6 +61,8 @@ pub enum Change {
         attempt: Box<AttemptRecord>,
         /// The consumer's place after it.
         place: Sequence,
+        /// What it says about the endpoint.
+        heard: Heard,
     },
     /// Deliveries that have an outcome are sent again.
     Requeue(Box<Requeue>),
@@ -70,6 +72,20 @@ pub enum Change {
         destination: DestinationId,
         /// Where to.
         place: Sequence,
+    },
+    /// A destination was switched on: its consumer begins anew.
+    Resume {
+        /// Whose.
+        destination: DestinationId,
+        /// Everything up to here is given up, retries that wait as well.
+        skip_to: Option<Sequence>,
+    },
+    /// What was told of an endpoint's health.
+    Notice {
+        /// Whose.
+        destination: DestinationId,
+        /// What.
+        notice: Notice,
     },
 }
 
@@ -113,7 +129,11 @@ impl Management {
             Change::RemoveDestination(id) => {
                 self.destinations.remove(id);
             }
-            Change::Outcome { .. } | Change::Requeue(_) | Change::MovePlace { .. } => return false,
+            Change::Outcome { .. }
+            | Change::Requeue(_)
+            | Change::MovePlace { .. }
+            | Change::Resume { .. }
+            | Change::Notice { .. } => return false,
         }
         self.version += 1;
         true

@@ -1,6 +1,6 @@
 //! What became of an event at a consumer: attempts, verdicts, places.
 
-use super::{DestinationId, ReplayId, Sequence, UnixMillis};
+use super::{DestinationId, Health, ReplayId, Sequence, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +105,8 @@ pub struct ConsumerState {
     pub settled: BTreeSet<Sequence>,
     /// Deliveries that wait for another attempt, anywhere in the log.
     pub retries: BTreeMap<Sequence, RetryState>,
+    /// How its endpoint has been doing.
+    pub health: Health,
 }
 
 impl ConsumerState {
@@ -141,6 +143,16 @@ impl ConsumerState {
                 let requeued = Some(Requeued { after: attempts, replay });
                 self.retries.insert(sequence, RetryState { attempts, due, requeued });
             }
+        }
+    }
+
+    /// Begins anew when its destination is switched on: earlier failures are forgotten, and of what waits nothing is
+    /// left when it is told to skip to a place.
+    pub fn resume(&mut self, skip_to: Option<Sequence>) {
+        self.health = Health::default();
+        if let Some(place) = skip_to {
+            self.retries.clear();
+            self.move_to(place);
         }
     }
 

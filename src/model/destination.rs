@@ -24,8 +24,10 @@ pub struct Destination {
     pub status: DestinationStatus,
     /// Why not, when it was deactivated.
     pub deactivation: Option<Deactivation>,
-    /// How it showed its consent.
+    /// How it shows its consent.
     pub verification: Verification,
+    /// Whether it has shown it for its present URL.
+    pub verified: bool,
     /// Headers added to every delivery.
     pub headers: BTreeMap<String, String>,
     /// Whether and when failed deliveries are tried again.
@@ -56,6 +58,11 @@ impl Destination {
     /// Which events it wants.
     pub fn event_filter(&self) -> EventFilter {
         EventFilter::of_types(self.events.clone())
+    }
+
+    /// Whether it may be sent events once it is switched on.
+    pub fn is_consenting(&self) -> bool {
+        self.verified || self.verification == Verification::None
     }
 }
 

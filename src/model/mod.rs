@@ -8,6 +8,7 @@ mod delivery;
 mod destination;
 mod event;
 mod filter;
+mod health;
 mod ids;
 pub mod json;
 mod json_text;
@@ -24,6 +25,7 @@ pub use destination::{
 };
 pub use event::{EventDraft, EventType};
 pub use filter::{EventFilter, TypePattern};
+pub use health::{Failing, Health, Heard, Notice};
 pub use ids::{DestinationId, EventId, InvalidId, KeyId, ReplayId, TenantId};
 pub use json_text::push_json_string;
 pub use key::{Key, KeyHash, Scope, Scopes, Tenant};

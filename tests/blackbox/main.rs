@@ -27,6 +27,8 @@ mod durability;
 mod faults;
 mod idempotency;
 mod independent_client;
+mod lifecycle;
+mod lifecycle_crashes;
 mod publishing;
 mod reading;
 mod storage_full;

@@ -96,7 +96,7 @@ fn what_a_destination_may_not_be_is_refused_by_member() {
         ("format", json!("xml"), "/format"),
         ("start", json!("yesterday"), "/start"),
         ("filter", json!("true"), "/filter"),
-        ("verification", json!("challenge"), "/verification"),
+        ("verification", json!("handshake"), "/verification"),
         ("tpye", json!(1), "/tpye"),
     ] {
         let mut body = json!({"url": "https://example.com/", "verification": "none"});

@@ -3,8 +3,9 @@
 use super::{blank, new_destination_id, open_secrets, sealed};
 use crate::clock;
 use crate::config::{Config, WebhookConfig};
+use crate::delivery::lifecycle::first_status;
 use crate::log::{Change, Management};
-use crate::model::{Destination, Sequence, TenantId, Timestamp, Violation};
+use crate::model::{Destination, DestinationStatus, Sequence, TenantId, Timestamp, Violation};
 use crate::secrets::Secrets;
 use crate::webhook::{address, signature};
 use std::collections::BTreeMap;
@@ -75,6 +76,13 @@ fn wanted(
     one.timeout_ms = defaults.timeout_ms;
     one.max_in_flight = defaults.max_in_flight;
     one.declared = true;
+    if known.is_some_and(|known| known.verification != webhook.verification) {
+        one.verified = false;
+    }
+    one.verification = webhook.verification;
+    if one.status != DestinationStatus::Deactivated {
+        one.status = first_status(&one);
+    }
     let secret = webhook.secret.as_ref().map(|secret| secret.0.as_str());
     if open_secrets(secrets, &one).first().map(String::as_str) != secret {
         one.secrets = secret.iter().map(|text| sealed(secrets, one.id, text)).collect();

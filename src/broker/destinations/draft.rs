@@ -69,6 +69,7 @@ impl Draft {
             rate_limit_per_s: fields.read("rate_limit_per_s", read_rate),
             ordering: fields.read("ordering", |value| one_of(value, "none, strict, pipeline or run_id")),
             signature_header: fields.read("signature_header", read_signature_header),
+            verification: fields.read("verification", |value| one_of(value, "none, ping or challenge")),
             ..Self::default()
         };
         draft.read_retry(&mut fields);
@@ -101,16 +102,6 @@ impl Draft {
             Value::String(secret) => signature::check_secret(secret).map(|()| Some(secret.clone())),
             _ => Err("a string, or null for unsigned deliveries".to_owned()),
         });
-        self.verification = fields.read("verification", |value| {
-            let wanted: Verification = one_of(value, "none, ping or challenge")?;
-            match wanted {
-                Verification::None => Ok(wanted),
-                _ => Err("only none is available in this version".to_owned()),
-            }
-        });
-        if self.verification.is_none() && fields.violations.iter().all(|one| one.pointer != "/verification") {
-            fields.refuse("verification", "must be none in this version");
-        }
         self.start = fields.read("start", read_start);
     }
 }
@@ -230,7 +221,7 @@ fn refuse_read_only(fields: &mut Fields) {
             fields.refuse(name, "read-only");
         }
     }
-    for name in ["secret", "verification", "start"] {
+    for name in ["secret", "start"] {
         if fields.take(name).is_some() {
             fields.refuse(name, "can only be given on creation");
         }

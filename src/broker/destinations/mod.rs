@@ -4,11 +4,19 @@
 mod declared;
 mod draft;
 mod fields;
+mod lag;
+mod life;
+mod shown;
+mod status;
 
 pub(crate) use declared::{check_webhooks, declare_webhooks};
+pub use lag::Lag;
+pub(crate) use life::Life;
+pub use status::{Backlog, Verified};
 
 use super::Broker;
 use crate::clock;
+use crate::delivery::lifecycle::{self, Request, Unverified};
 use crate::log::{Bounds, Change, Commit, LogError, Order, Query};
 use crate::model::{
     Destination, DestinationId, DestinationStatus, EventFilter, Ordering, RetryPolicy, SealedSecret,
@@ -17,14 +25,13 @@ use crate::model::{
 use crate::secrets::Secrets;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use draft::{Draft, Purpose, Start};
+use lag::lag_of;
 use serde_json::{Map, Value};
+use shown::shown;
 use std::sync::Arc;
 
 /// The header of the body-only signature, unless a destination names another.
 pub(crate) const SIGNATURE_HEADER: &str = "X-Campanile-Signature";
-
-/// How far a lag is counted.
-const LAG_COUNT_LIMIT: usize = 100_000;
 
 /// Why a destination was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,18 +51,18 @@ pub enum ManageError {
     /// The tenant has as many as it may have.
     #[error("the tenant has {0} destinations, which is delivery.max_destinations")]
     TooMany(usize),
+    /// It waits for its verification.
+    #[error(transparent)]
+    Pending(#[from] Unverified),
+    /// It is deactivated.
+    #[error("the destination is deactivated: activate it first")]
+    Off,
+    /// Its endpoint need not consent.
+    #[error("the destination's verification is none: there is nothing to verify")]
+    NothingToVerify,
     /// The log refused or failed.
     #[error(transparent)]
     Log(#[from] LogError),
-}
-
-/// How far a destination is behind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Lag {
-    /// Matching events without an outcome, counted up to 100,000, and deliveries that wait for a retry.
-    pub events: u64,
-    /// Age of the oldest of them in seconds.
-    pub seconds: u64,
 }
 
 /// A destination that was just created, with the only sight of its secret.
@@ -89,7 +96,7 @@ impl Broker {
     ) -> Result<Created, ManageError> {
         let config = &self.config().delivery;
         let draft = Draft::read(body, Purpose::Create, config).map_err(ManageError::Invalid)?;
-        let _one_at_a_time = self.0.managing.lock().await;
+        let _one_at_a_time = self.0.life.managing().await;
         if self.destinations(tenant).len() >= config.max_destinations {
             return Err(ManageError::TooMany(config.max_destinations));
         }
@@ -101,11 +108,14 @@ impl Broker {
         let mut destination = blank(id, tenant, start_after, now, config);
         destination.secrets = secret.iter().map(|text| sealed(self.secrets(), id, text)).collect();
         update(&mut destination, draft);
-        let destination = self.put_destination(destination).await?;
-        Ok(Created { destination, secret })
+        destination.status = lifecycle::first_status(&destination);
+        let changes = vec![Change::PutDestination(Box::new(destination.clone()))];
+        self.log().commit(Commit { changes, ..Commit::default() }).await?;
+        Ok(Created { destination: Arc::new(destination), secret })
     }
 
-    /// Changes the members a request body gives; the next attempt uses them.
+    /// Changes the members a request body gives; the next attempt uses them. With another URL, or another way to verify,
+    /// it is verified again.
     pub async fn change_destination(
         &self,
         tenant: TenantId,
@@ -113,7 +123,7 @@ impl Broker {
         body: Map<String, Value>,
     ) -> Result<Arc<Destination>, ManageError> {
         let draft = Draft::read(body, Purpose::Change, &self.config().delivery);
-        let _one_at_a_time = self.0.managing.lock().await;
+        let _one_at_a_time = self.0.life.managing().await;
         let found = self.destination(tenant, id)?;
         let draft = draft.map_err(ManageError::Invalid)?;
         if draft == Draft::default() {
@@ -124,13 +134,16 @@ impl Broker {
         }
         let mut destination = (*found).clone();
         update(&mut destination, draft);
-        destination.updated_at = Timestamp::from(clock::now());
-        self.put_destination(destination).await
+        let now = Timestamp::from(clock::now());
+        match lifecycle::change(&found, Request::Become(Box::new(destination)), now)? {
+            Some(changed) => Ok(self.0.life.put(&found, changed, None, Vec::new()).await?),
+            None => Ok(found),
+        }
     }
 
     /// Removes a destination; what waits for it is no longer sent.
     pub async fn remove_destination(&self, tenant: TenantId, id: DestinationId) -> Result<(), ManageError> {
-        let _one_at_a_time = self.0.managing.lock().await;
+        let _one_at_a_time = self.0.life.managing().await;
         if self.destination(tenant, id)?.declared {
             return Err(ManageError::Declared);
         }
@@ -141,53 +154,14 @@ impl Broker {
 
     /// How far a destination is behind the head.
     pub async fn lag(&self, destination: &Destination) -> Result<Lag, LogError> {
-        let Some(consumer) = self.log().consumer(destination.id) else { return Ok(Lag::default()) };
-        let Bounds { oldest, head } = *self.log().bounds().borrow();
-        let retrying = consumer.retries.keys().next().copied();
-        let place = consumer.place.max(oldest.previous());
-        let mut events = consumer.retries.len() as u64;
-        let mut first = retrying;
-        if place < head {
-            let mut query = Query {
-                tenant: destination.tenant,
-                filter: destination.event_filter(),
-                from: place,
-                up_to: head,
-                order: Order::Ascending,
-                limit: LAG_COUNT_LIMIT,
-                max_bytes: usize::MAX,
-            };
-            let matching = self.log().count(query.clone()).await?;
-            let waiting = matching.saturating_sub(consumer.settled.len() as u64);
-            events += waiting;
-            if first.is_none() && waiting > 0 {
-                query.limit = 1;
-                first = self.log().read(query).await?.events.first().map(|event| event.sequence());
-            }
-        }
-        let seconds = match first {
-            Some(sequence) => self.age_of(destination.tenant, sequence).await?,
-            None => 0,
-        };
-        Ok(Lag { events, seconds })
+        let consumer = self.log().consumer(destination.id).unwrap_or_default();
+        lag_of(&**self.log(), destination, &consumer).await
     }
 
-    async fn age_of(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, LogError> {
-        let query = Query {
-            tenant,
-            filter: EventFilter::default(),
-            from: sequence.previous(),
-            up_to: sequence,
-            order: Order::Ascending,
-            limit: 1,
-            max_bytes: usize::MAX,
-        };
-        let page = match self.log().read(query).await {
-            Ok(page) => page,
-            Err(LogError::Trimmed { .. } | LogError::Corrupt { .. }) => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        Ok(page.events.first().map_or(0, |event| clock::now().since(event.stored_at()) / 1000))
+    /// A destination as the API shows it.
+    pub async fn shown(&self, destination: &Destination) -> Result<serde_json::Value, LogError> {
+        let consumer = self.log().consumer(destination.id).unwrap_or_default();
+        Ok(shown(destination, lag_of(&**self.log(), destination, &consumer).await?, consumer.health))
     }
 
     async fn start_place(
@@ -214,12 +188,6 @@ impl Broker {
             }
         }
     }
-
-    async fn put_destination(&self, destination: Destination) -> Result<Arc<Destination>, ManageError> {
-        let changes = vec![Change::PutDestination(Box::new(destination.clone()))];
-        self.log().commit(Commit { changes, ..Commit::default() }).await?;
-        Ok(Arc::new(destination))
-    }
 }
 
 /// A destination with every default of the config, sending nothing anywhere yet.
@@ -240,7 +208,8 @@ fn blank(
         format: None,
         status: DestinationStatus::Active,
         deactivation: None,
-        verification: Verification::None,
+        verification: Verification::Challenge,
+        verified: false,
         headers: std::collections::BTreeMap::new(),
         retry: RetryPolicy { enabled: true, schedule_s },
         timeout_ms: config.timeout.as_millis() as u64,

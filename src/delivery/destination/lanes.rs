@@ -10,7 +10,7 @@ impl DestinationMachine {
     }
 
     pub(super) fn send_one(&mut self, now: UnixMillis, actions: &mut Vec<Action>) -> bool {
-        if self.slots.len() >= self.settings.max_in_flight || now < self.not_before {
+        if self.is_ending || self.slots.len() >= self.settings.max_in_flight || now < self.not_before {
             return false;
         }
         let retry = self.due_retry(now);

@@ -14,15 +14,18 @@
 //!   `max_retrying` wait, new events wait in the log.
 
 use crate::delivery::backoff::next_attempt_ms;
-use crate::model::{ConsumerState, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict};
+use crate::model::{
+    ConsumerState, Health, Heard, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+mod health;
 mod lanes;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use words::{Action, Input, Outcome, Settings};
+pub use words::{Action, Ending, Input, Outcome, Settings};
 
 /// Places that the machine moves over without a matching event before it has that recorded.
 const MOVE_PLACE_EVERY: u64 = 4096;
@@ -34,7 +37,7 @@ struct Slot {
     key: Option<u64>,
     is_retry: bool,
     /// Answered, and on its way into the log as this.
-    recording: Option<Verdict>,
+    recording: Option<(Verdict, Heard)>,
     /// How it was put back, when it was.
     requeued: Option<Requeued>,
     /// Put back while its outcome was on its way into the log: what waits once that is durable.
@@ -67,6 +70,12 @@ pub struct DestinationMachine {
     /// The next attempt may not be made earlier (rate limit).
     not_before: UnixMillis,
     last_was_retry: bool,
+    /// It asked to be switched off: nothing more is sent.
+    is_ending: bool,
+    /// As the log knows it.
+    health: Health,
+    /// When news of its health may be told; `None` while some is on its way into the log.
+    may_tell: Option<UnixMillis>,
 }
 
 impl DestinationMachine {
@@ -87,6 +96,9 @@ impl DestinationMachine {
             by_due,
             not_before: UnixMillis(0),
             last_was_retry: false,
+            is_ending: false,
+            health: kept.health,
+            may_tell: Some(UnixMillis(0)),
         }
     }
 
@@ -108,6 +120,8 @@ impl DestinationMachine {
             Input::Requeued(requeue) => self.requeue(&requeue),
             Input::ClockReached => {}
             Input::Reconfigured(settings) => self.settings = settings,
+            Input::StaysOn => self.is_ending = false,
+            Input::Told(notice) => self.told(notice, now),
         }
         self.step(now, actions);
         debug_assert!(self.slots.len() <= self.settings.max_in_flight.max(self.slots_at_most()));
@@ -153,27 +167,40 @@ impl DestinationMachine {
         };
         let attempt = slot.attempt;
         let on_schedule = attempt - slot.requeued.map_or(0, |requeued| requeued.after).min(attempt);
+        let retry_after_ms = match outcome {
+            Outcome::Failure { retry_after_ms } => retry_after_ms,
+            _ => None,
+        };
         let verdict = match outcome {
             Outcome::Success => Verdict::Delivered,
             Outcome::Gone | Outcome::Unreadable => Verdict::Dead,
             Outcome::Trimmed => Verdict::Expired,
-            Outcome::Failure { retry_after_ms } => {
+            Outcome::Failure { .. } | Outcome::Interrupted => {
                 let wait = next_attempt_ms(&self.settings.schedule_ms, on_schedule, retry_after_ms, jitter);
                 wait.map_or(Verdict::Dead, |wait| Verdict::Retry { at: now.plus(wait) })
             }
         };
-        slot.recording = Some(verdict);
+        let heard = match outcome {
+            Outcome::Success => Heard::Success,
+            Outcome::Failure { .. } | Outcome::Gone => Heard::Failure(now),
+            Outcome::Interrupted | Outcome::Unreadable | Outcome::Trimmed => Heard::Nothing,
+        };
+        slot.recording = Some((verdict, heard));
         let place = self.place_without(sequence);
-        actions.push(Action::Record { sequence, attempt, verdict, place });
+        actions.push(Action::Record { sequence, attempt, verdict, place, heard });
         if outcome == Outcome::Gone {
-            actions.push(Action::Deactivate);
+            self.is_ending = true;
+            actions.push(Action::Deactivate(Ending::Gone));
         }
     }
 
     fn recorded(&mut self, sequence: Sequence) {
         let Some(slot) = self.slots.remove(&sequence) else { return };
+        if let Some((_, heard)) = slot.recording {
+            self.health.hear(heard);
+        }
         let failed = match slot.recording {
-            Some(Verdict::Retry { at }) => {
+            Some((Verdict::Retry { at }, _)) => {
                 Some(RetryState { attempts: slot.attempt, due: at, requeued: slot.requeued })
             }
             _ => None,
@@ -223,6 +250,7 @@ impl DestinationMachine {
     }
 
     fn step(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
+        self.judge_health(now, actions);
         while self.send_one(now, actions) {}
         self.read_on(actions);
         let idle = self.slots.is_empty() && self.waiting.is_empty();

@@ -11,6 +11,7 @@ fn settings() -> Settings {
         schedule_ms: vec![1000, 2000],
         rate_limit_per_s: None,
         ordering: Ordering::None,
+        deactivate_after_ms: 1_000_000_000,
     }
 }
 
@@ -46,12 +47,12 @@ impl Bench {
             match action {
                 Action::Read { after, limit } => self.reads.push((after, limit)),
                 Action::Send { sequence, attempt, .. } => self.sent.push((sequence.0, attempt)),
-                Action::Record { sequence, attempt, verdict, place } => {
+                Action::Record { sequence, attempt, verdict, place, .. } => {
                     self.records.push_back((sequence, attempt, verdict, place));
                 }
                 Action::MovePlace(place) => self.kept.move_to(place),
                 Action::WakeAt(at) => self.wake = Some(at),
-                Action::Deactivate => {}
+                Action::Deactivate(_) | Action::Tell(_) => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the machine of a destination is told, and what it orders.
 
-use crate::model::{Ordering, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
+use crate::model::{Heard, Notice, Ordering, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
 
 /// How a destination delivers.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub rate_limit_per_s: Option<u32>,
     /// Which deliveries wait for which.
     pub ordering: Ordering,
+    /// After so long with nothing but failures it is switched off; after half of it there is a warning.
+    pub deactivate_after_ms: u64,
 }
 
 /// What happened.
@@ -50,6 +52,10 @@ pub enum Input {
     ClockReached,
     /// The destination was changed.
     Reconfigured(Settings),
+    /// It is not switched off after all.
+    StaysOn,
+    /// What the log knows to be told of its health by now; `None` when it could not be told.
+    Told(Option<Notice>),
 }
 
 /// How an attempt ended.
@@ -62,12 +68,23 @@ pub enum Outcome {
         /// What the endpoint asked to wait.
         retry_after_ms: Option<u64>,
     },
+    /// The attempt broke off in the broker: it says nothing about the endpoint.
+    Interrupted,
     /// 410.
     Gone,
     /// The stored event cannot be read: no attempt can ever go better.
     Unreadable,
     /// The stored event is no longer kept.
     Trimmed,
+}
+
+/// Why a destination ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The endpoint said that it is gone.
+    Gone,
+    /// Every attempt failed for too long.
+    Failures,
 }
 
 /// What is to be done.
@@ -99,11 +116,15 @@ pub enum Action {
         verdict: Verdict,
         /// The place that follows.
         place: Sequence,
+        /// What it says about the endpoint.
+        heard: Heard,
     },
     /// Make a place durable that moved without outcomes.
     MovePlace(Sequence),
     /// Send `ClockReached` at this time.
     WakeAt(UnixMillis),
-    /// The endpoint is gone for good.
-    Deactivate,
+    /// Nothing more is to be sent: switch the destination off; answered by `StaysOn` when it is not.
+    Deactivate(Ending),
+    /// Tell of its health; answered by `Told`.
+    Tell(Notice),
 }

@@ -4,7 +4,9 @@
 use super::disk::{Disk, OpenError, UNFINISHED};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, RetryRow, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
-use crate::model::{ConsumerState, DestinationId, ReplayId, Requeued, RetryState, Sequence, UnixMillis};
+use crate::model::{
+    ConsumerState, DestinationId, Health, ReplayId, Requeued, RetryState, Sequence, UnixMillis,
+};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,7 @@ impl Dirty {
 struct Place {
     place: Sequence,
     settled: BTreeSet<Sequence>,
+    health: Health,
 }
 
 /// What a checkpoint holds.
@@ -126,7 +129,8 @@ fn write(
             let name = format!("place/{id}");
             match kept.consumers.get(id) {
                 Some(consumer) => {
-                    let place = Place { place: consumer.place, settled: consumer.settled.clone() };
+                    let (place, settled) = (consumer.place, consumer.settled.clone());
+                    let place = Place { place, settled, health: consumer.health };
                     control.insert(name.as_str(), to_checked_json(&name, &place).as_slice())?;
                 }
                 None => {
@@ -211,8 +215,8 @@ fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb
                 let id = name.strip_prefix("place/").and_then(|id| DestinationId::parse(id).ok());
                 let id = id.ok_or_else(unreadable)?;
                 let place: Place = from_checked_json(name, value.value()).ok_or_else(unreadable)?;
-                let consumer =
-                    ConsumerState { place: place.place, settled: place.settled, ..Default::default() };
+                let Place { place, settled, health } = place;
+                let consumer = ConsumerState { place, settled, health, ..Default::default() };
                 checkpoint.kept.consumers.insert(id, consumer);
             }
         }

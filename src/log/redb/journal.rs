@@ -1,7 +1,7 @@
 //! The journal of a commit: what it changed besides events, compact for what happens often.
 
 use crate::log::Change;
-use crate::model::{DestinationId, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
+use crate::model::{DestinationId, Heard, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
 
 const VERSION: u8 = 1;
 const OUTCOME: u8 = 1;
@@ -20,6 +20,7 @@ pub(super) enum Entry {
         attempts: u32,
         verdict: Verdict,
         place: Sequence,
+        heard: Heard,
     },
     /// [`Change::Requeue`].
     Requeue(Box<Requeue>),
@@ -34,12 +35,13 @@ pub(super) enum Entry {
 impl Entry {
     pub(super) fn of(change: Change) -> Self {
         match change {
-            Change::Outcome { attempt, place } => Self::Outcome {
+            Change::Outcome { attempt, place, heard } => Self::Outcome {
                 destination: attempt.destination,
                 sequence: attempt.sequence,
                 attempts: attempt.attempt,
                 verdict: attempt.verdict,
                 place,
+                heard,
             },
             Change::Requeue(requeue) => Self::Requeue(requeue),
             Change::MovePlace { destination, place } => Self::MovePlace { destination, place },
@@ -61,7 +63,7 @@ pub(super) fn encode(commit: u64, entries: &[Entry]) -> Vec<u8> {
 
 fn push(row: &mut Vec<u8>, entry: &Entry) {
     match entry {
-        Entry::Outcome { destination, sequence, attempts, verdict, place } => {
+        Entry::Outcome { destination, sequence, attempts, verdict, place, heard } => {
             row.push(OUTCOME);
             row.extend_from_slice(&destination.0.to_le_bytes());
             row.extend_from_slice(&sequence.0.to_le_bytes());
@@ -70,6 +72,9 @@ fn push(row: &mut Vec<u8>, entry: &Entry) {
             row.push(kind);
             row.extend_from_slice(&due.to_le_bytes());
             row.extend_from_slice(&place.0.to_le_bytes());
+            let (kind, at) = heard_parts(*heard);
+            row.push(kind);
+            row.extend_from_slice(&at.to_le_bytes());
         }
         Entry::Requeue(requeue) => {
             row.push(REQUEUE);
@@ -128,7 +133,9 @@ fn pull(kind: u8, rest: &mut &[u8]) -> Option<Entry> {
             let [kind] = array(rest)?;
             let verdict = verdict_of(kind, i64::from_le_bytes(array(rest)?))?;
             let place = Sequence(u64::from_le_bytes(array(rest)?));
-            Some(Entry::Outcome { destination, sequence, attempts, verdict, place })
+            let [kind] = array(rest)?;
+            let heard = heard_of(kind, i64::from_le_bytes(array(rest)?))?;
+            Some(Entry::Outcome { destination, sequence, attempts, verdict, place, heard })
         }
         REQUEUE => pull_requeue(rest).map(|requeue| Entry::Requeue(Box::new(requeue))),
         MOVE_PLACE => {
@@ -187,6 +194,23 @@ fn verdict_of(kind: u8, due: i64) -> Option<Verdict> {
     }
 }
 
+fn heard_parts(heard: Heard) -> (u8, i64) {
+    match heard {
+        Heard::Nothing => (0, 0),
+        Heard::Success => (1, 0),
+        Heard::Failure(at) => (2, at.0),
+    }
+}
+
+fn heard_of(kind: u8, at: i64) -> Option<Heard> {
+    match kind {
+        0 => Some(Heard::Nothing),
+        1 => Some(Heard::Success),
+        2 => Some(Heard::Failure(UnixMillis(at))),
+        _ => None,
+    }
+}
+
 fn checksum(commit: u64, entries: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&commit.to_le_bytes());
@@ -202,19 +226,20 @@ mod tests {
     fn every_kind_of_entry_reads_back() {
         let destination = DestinationId(7);
         let retry = Verdict::Retry { at: UnixMillis(123) };
-        let outcome = |verdict| Entry::Outcome {
+        let outcome = |verdict, heard| Entry::Outcome {
             destination,
             sequence: Sequence(5),
             attempts: 2,
             verdict,
             place: Sequence(4),
+            heard,
         };
         let entries = vec![
-            outcome(Verdict::Delivered),
-            outcome(retry),
-            outcome(Verdict::Dead),
-            outcome(Verdict::Expired),
-            outcome(Verdict::Cancelled),
+            outcome(Verdict::Delivered, Heard::Success),
+            outcome(retry, Heard::Failure(UnixMillis(9))),
+            outcome(Verdict::Dead, Heard::Nothing),
+            outcome(Verdict::Expired, Heard::Nothing),
+            outcome(Verdict::Cancelled, Heard::Nothing),
             Entry::MovePlace { destination, place: Sequence(9) },
             Entry::Management(Box::new(Change::RemoveDestination(destination))),
             Entry::Oldest(Sequence(3)),

@@ -29,7 +29,7 @@ pub(super) type RetryRow = (u32, i64, Option<(u32, u128)>);
 pub(super) const RETRIES: TableDefinition<(u128, u64), RetryRow> = TableDefinition::new("retries");
 
 /// The version of the format; another one is not opened.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The header of a segment, written with its first commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -83,9 +83,10 @@ impl Shared {
 /// The fold of journal entries into what is kept of consumers: the same when they happen and on replay.
 fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
     match entry {
-        Entry::Outcome { destination, sequence, attempts, verdict, place } => {
+        Entry::Outcome { destination, sequence, attempts, verdict, place, heard } => {
             if let Some(consumer) = kept.consumers.get_mut(destination) {
                 consumer.apply(*sequence, *attempts, *verdict, *place);
+                consumer.health.hear(*heard);
                 dirty.consumers.insert(*destination);
                 dirty.retries.insert((*destination, *sequence));
             }
@@ -112,6 +113,20 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
             Change::RemoveDestination(id) => {
                 kept.consumers.remove(id);
                 dirty.consumers.insert(*id);
+            }
+            Change::Resume { destination, skip_to } => {
+                if let Some(consumer) = kept.consumers.get_mut(destination) {
+                    let waiting = consumer.retries.keys().map(|sequence| (*destination, *sequence));
+                    dirty.retries.extend(waiting);
+                    dirty.consumers.insert(*destination);
+                    consumer.resume(*skip_to);
+                }
+            }
+            Change::Notice { destination, notice } => {
+                if let Some(consumer) = kept.consumers.get_mut(destination) {
+                    consumer.health.notice = *notice;
+                    dirty.consumers.insert(*destination);
+                }
             }
             _ => {}
         },

@@ -30,6 +30,15 @@ impl Reply {
         Self::Answer(status, vec![(name.to_owned(), value.to_owned())], String::new())
     }
 
+    /// The challenge to who asks for it, 204 to everything else.
+    pub(crate) fn consent(delivery: &Delivery) -> Self {
+        if !delivery.is_verification() {
+            return Self::status(204);
+        }
+        let challenge = delivery.json()["data"]["challenge"].as_str().unwrap().to_owned();
+        Self::Answer(200, Vec::new(), challenge)
+    }
+
     pub(crate) fn after(wait: Duration, reply: Self) -> Self {
         Self::After(wait, Box::new(reply))
     }
@@ -71,6 +80,10 @@ impl Delivery {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a delivery is JSON")
+    }
+
+    pub(crate) fn is_verification(&self) -> bool {
+        self.header("X-Campanile-Event") == "event_destination.verification"
     }
 
     pub(crate) fn succeeded(&self) -> bool {
@@ -124,6 +137,16 @@ impl Receiver {
     /// An endpoint that takes everything.
     pub(crate) fn willing() -> Self {
         Self::start(|_| Reply::status(204))
+    }
+
+    /// An endpoint that answers challenges and takes everything.
+    pub(crate) fn consenting() -> Self {
+        Self::start(Reply::consent)
+    }
+
+    /// What it was sent, without what asked for its consent.
+    pub(crate) fn events(&self) -> Vec<Delivery> {
+        self.deliveries().into_iter().filter(|one| !one.is_verification()).collect()
     }
 
     pub(crate) fn url(&self) -> String {

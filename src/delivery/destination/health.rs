@@ -1,0 +1,51 @@
+//! What follows from an endpoint's health: a warning, its end, the news that it has recovered.
+
+use super::{Action, DestinationMachine, Ending};
+use crate::model::{Failing, Notice, Timestamp, UnixMillis};
+
+/// Fewer failed attempts than this say too little to switch a destination off.
+pub(super) const ENOUGH_FAILURES: u32 = 20;
+
+/// The wait before news that could not be told is tried to be told again.
+const TELL_AGAIN_MS: u64 = 30_000;
+
+impl DestinationMachine {
+    /// What somebody who reads of its end should know.
+    pub fn failure_report(&self) -> String {
+        let Some(Failing { since, attempts, .. }) = self.health.failing else { return String::new() };
+        format!("all {attempts} attempts since {} failed", Timestamp::from(since))
+    }
+
+    /// Says what its health asks for, once.
+    pub(super) fn judge_health(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
+        if self.is_ending {
+            return;
+        }
+        let (failed_for, limit) = (self.health.failed_for_ms(), self.settings.deactivate_after_ms);
+        if failed_for >= limit && self.health.failures() >= ENOUGH_FAILURES {
+            self.is_ending = true;
+            actions.push(Action::Deactivate(Ending::Failures));
+            return;
+        }
+        if self.may_tell.is_none_or(|earliest| now < earliest) {
+            return;
+        }
+        let news = match self.health.notice {
+            Notice::None if self.health.failing.is_some() && failed_for >= limit / 2 => Notice::Failing,
+            Notice::RecoveryDue => Notice::None,
+            _ => return,
+        };
+        self.may_tell = None;
+        actions.push(Action::Tell(news));
+    }
+
+    /// News is told, as the log says, or could not be.
+    pub(super) fn told(&mut self, notice: Option<Notice>, now: UnixMillis) {
+        if let Some(notice) = notice {
+            self.health.notice = notice;
+            self.may_tell = Some(now);
+        } else {
+            self.may_tell = Some(now.plus(TELL_AGAIN_MS));
+        }
+    }
+}
