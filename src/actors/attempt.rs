@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::config::DeliveryConfig;
-use crate::delivery::destination::{Outcome, Settings};
+use crate::delivery::destination::{BreakerSettings, Outcome, Settings};
 use crate::log::{EventLog, LogError, Query};
 use crate::model::{AttemptRecord, Destination, Ordering, RetryPolicy, Sequence, StoredEvent, Verdict};
 use crate::webhook::{Answer, retry_after};
@@ -76,6 +76,11 @@ pub(super) fn settings_of(destination: &Destination, config: &DeliveryConfig) ->
         rate_limit_per_s: destination.rate_limit_per_s,
         ordering: destination.ordering,
         deactivate_after_ms: config.deactivate_after.as_millis() as u64,
+        breaker: BreakerSettings {
+            after_ms: config.breaker_after.as_millis() as u64,
+            pause_ms: config.breaker_pause.as_millis() as u64,
+            pause_max_ms: config.breaker_pause_max.as_millis() as u64,
+        },
     }
 }
 

@@ -320,11 +320,15 @@ impl Handler<ClockReached> for DestinationActor {
 impl Handler<Reconfigured> for DestinationActor {
     type Result = ();
     fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
-        self.url += u32::from(changed.0.url != self.destination.url);
+        let is_moved = changed.0.url != self.destination.url;
         self.destination = changed.0;
         let secrets = (self.around.open_secrets)(&self.destination);
         self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
         let settings = settings_of(&self.destination, &self.around.config);
+        if is_moved {
+            self.url += 1;
+            self.step(Input::Moved, context);
+        }
         self.step(Input::Reconfigured(settings), context);
     }
 }

@@ -113,6 +113,13 @@ impl Config {
             section.set("max_in_flight", &mut delivery.max_in_flight, |raw| whole(raw, 1..=10_000));
             section.set("max_retrying", &mut delivery.max_retrying, |raw| whole(raw, 1..=10_000_000));
             section.set("deactivate_after", &mut delivery.deactivate_after, wait);
+            section.set("breaker_after", &mut delivery.breaker_after, wait);
+            section.set("breaker_pause", &mut delivery.breaker_pause, |raw| {
+                wait(raw).and_then(at_least_a_millisecond)
+            });
+            section.set("breaker_pause_max", &mut delivery.breaker_pause_max, |raw| {
+                wait(raw).and_then(at_least_a_millisecond)
+            });
             section.set("verify_schedule", &mut delivery.verify_schedule, waits);
             section.set("ca_file", &mut delivery.ca_file, |raw| path(raw).map(Some));
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));

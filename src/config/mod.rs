@@ -184,6 +184,12 @@ pub struct DeliveryConfig {
     pub max_retrying: usize,
     /// A destination that only failed for this long is deactivated.
     pub deactivate_after: Duration,
+    /// An endpoint that only failed for this long, many events of it, is probed instead of sent everything.
+    pub breaker_after: Duration,
+    /// The pause before the first probe; each one that fails doubles it.
+    pub breaker_pause: Duration,
+    /// No pause between probes is longer.
+    pub breaker_pause_max: Duration,
     /// Waits before each further attempt to verify a pending destination; after the last it stays pending.
     pub verify_schedule: Vec<Duration>,
     /// A PEM file with further certificate authorities.
@@ -205,6 +211,9 @@ impl Default for DeliveryConfig {
             max_in_flight: 16,
             max_retrying: 100_000,
             deactivate_after: Duration::from_secs(5 * 24 * 3600),
+            breaker_after: Duration::from_secs(60),
+            breaker_pause: Duration::from_secs(5),
+            breaker_pause_max: Duration::from_secs(300),
             verify_schedule: [2, 10, 60, 300, 1800, 7200, 36_000].map(Duration::from_secs).to_vec(),
             ca_file: None,
             max_destinations: 10_000,

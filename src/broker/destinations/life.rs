@@ -48,7 +48,8 @@ impl Life {
         let mut changes = outcomes;
         let is_resumed =
             destination.status == DestinationStatus::Active && before.status != destination.status;
-        if is_resumed {
+        let is_moved = destination.url != before.url;
+        if is_resumed || is_moved {
             changes.push(Change::Resume { destination: id, skip_to });
         }
         changes.push(Change::PutDestination(Box::new(destination.clone())));

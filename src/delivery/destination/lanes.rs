@@ -10,7 +10,8 @@ impl DestinationMachine {
     }
 
     pub(super) fn send_one(&mut self, now: UnixMillis, actions: &mut Vec<Action>) -> bool {
-        if self.is_ending || self.slots.len() >= self.settings.max_in_flight || now < self.not_before {
+        let is_full = self.slots.len() >= self.settings.max_in_flight;
+        if self.is_ending || is_full || now < self.not_before || !self.breaker.permits(now) {
             return false;
         }
         let retry = self.due_retry(now);
@@ -30,6 +31,7 @@ impl DestinationMachine {
             _ => return false,
         };
         self.last_was_retry = slot.is_retry;
+        self.breaker.sent(sequence);
         if let Some(rate) = self.settings.rate_limit_per_s {
             self.not_before = now.plus(1000_u64.div_ceil(u64::from(rate.max(1))));
         }

@@ -17,14 +17,17 @@ use crate::delivery::backoff::next_attempt_ms;
 use crate::model::{
     ConsumerState, Health, Heard, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
 };
+use breaker::Breaker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+mod breaker;
 mod health;
 mod lanes;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use breaker::BreakerSettings;
 pub use words::{Action, Ending, Input, Outcome, Settings};
 
 /// Places that the machine moves over without a matching event before it has that recorded.
@@ -74,13 +77,15 @@ pub struct DestinationMachine {
     is_ending: bool,
     /// As the log knows it.
     health: Health,
-    /// When news of its health may be told; `None` while some is on its way into the log.
-    may_tell: Option<UnixMillis>,
+    /// From when on it may ask what its health asks for; `None` while an answer is awaited.
+    may_ask: Option<UnixMillis>,
+    breaker: Breaker,
 }
 
 impl DestinationMachine {
     /// Goes on from what the log keeps.
     pub fn new(settings: Settings, kept: ConsumerState, head: Sequence) -> Self {
+        let breaker = Breaker::new(settings.breaker, kept.health);
         let by_due = kept.retries.iter().map(|(sequence, retry)| (retry.due, *sequence)).collect();
         let retries = kept.retries.into_iter().map(|(sequence, retry)| (sequence, (retry, None))).collect();
         Self {
@@ -98,7 +103,8 @@ impl DestinationMachine {
             last_was_retry: false,
             is_ending: false,
             health: kept.health,
-            may_tell: Some(UnixMillis(0)),
+            may_ask: Some(UnixMillis(0)),
+            breaker,
         }
     }
 
@@ -117,10 +123,18 @@ impl DestinationMachine {
                 self.answered(sequence, outcome, jitter, now, actions);
             }
             Input::Recorded(sequence) => self.recorded(sequence),
-            Input::Requeued(requeue) => self.requeue(&requeue),
+            Input::Requeued(requeue) => {
+                self.requeue(&requeue);
+                self.breaker.probe_at_once();
+            }
             Input::ClockReached => {}
-            Input::Reconfigured(settings) => self.settings = settings,
-            Input::StaysOn => self.is_ending = false,
+            Input::Reconfigured(settings) => {
+                self.settings = settings;
+                // What was changed may be what was wrong.
+                self.breaker.probe_at_once();
+            }
+            Input::Moved => self.forget_health(),
+            Input::StaysOn => self.stays_on(now),
             Input::Told(notice) => self.told(notice, now),
         }
         self.step(now, actions);
@@ -186,6 +200,7 @@ impl DestinationMachine {
             Outcome::Interrupted | Outcome::Unreadable | Outcome::Trimmed => Heard::Nothing,
         };
         slot.recording = Some((verdict, heard));
+        self.breaker.hear(sequence, heard, retry_after_ms, jitter, now);
         let place = self.place_without(sequence);
         actions.push(Action::Record { sequence, attempt, verdict, place, heard });
         if outcome == Outcome::Gone {
@@ -259,7 +274,8 @@ impl DestinationMachine {
             actions.push(Action::MovePlace(self.place));
         }
         let due = self.by_due.first().map(|(due, _)| *due);
-        let limited = (now < self.not_before && self.has_work(now)).then_some(self.not_before);
+        let paused_until = self.not_before.max(self.breaker.pauses_until());
+        let limited = (now < paused_until && self.has_work(now)).then_some(paused_until);
         if let Some(at) = due.into_iter().chain(limited).filter(|at| *at > now).min() {
             actions.push(Action::WakeAt(at));
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{DestinationId, Ordering, ReplayId};
 use proptest::prelude::*;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         max_in_flight: 4,
         max_retrying: 1000,
@@ -12,52 +12,64 @@ fn settings() -> Settings {
         rate_limit_per_s: None,
         ordering: Ordering::None,
         deactivate_after_ms: 1_000_000_000,
+        breaker: BreakerSettings { after_ms: 1_000_000_000, pause_ms: 1000, pause_max_ms: 8000 },
     }
 }
 
 /// A machine with the log it follows: every place is a matching event; keys are the place modulo three.
-struct Bench {
-    machine: DestinationMachine,
-    kept: ConsumerState,
-    now: UnixMillis,
+pub(super) struct Bench {
+    pub(super) machine: DestinationMachine,
+    pub(super) kept: ConsumerState,
+    pub(super) now: UnixMillis,
     sent: Vec<(u64, u32)>,
-    records: VecDeque<(Sequence, u32, Verdict, Sequence)>,
+    pub(super) records: VecDeque<(Sequence, u32, Verdict, Sequence, Heard)>,
     reads: Vec<(Sequence, usize)>,
-    wake: Option<UnixMillis>,
+    pub(super) wake: Option<UnixMillis>,
     head: Sequence,
+    /// What it asked for besides deliveries.
+    pub(super) asked: Vec<Action>,
 }
 
 impl Bench {
-    fn new(settings: Settings, events: u64) -> Self {
+    pub(super) fn new(settings: Settings, events: u64) -> Self {
         let kept = ConsumerState::default();
         let machine = DestinationMachine::new(settings, kept.clone(), Sequence::ZERO);
         let (sent, records, reads) = (vec![], VecDeque::new(), vec![]);
-        let mut bench =
-            Self { machine, kept, now: UnixMillis(0), sent, records, reads, wake: None, head: Sequence(0) };
+        let mut bench = Self {
+            machine,
+            kept,
+            now: UnixMillis(0),
+            sent,
+            records,
+            reads,
+            wake: None,
+            head: Sequence(0),
+            asked: vec![],
+        };
         bench.head = Sequence(events);
         bench.input(Input::HeadMoved(Sequence(events)));
         bench.read_all();
         bench
     }
 
-    fn input(&mut self, input: Input) {
+    pub(super) fn input(&mut self, input: Input) {
         let mut actions = Vec::new();
         self.machine.handle(input, self.now, &mut actions);
         for action in actions {
             match action {
                 Action::Read { after, limit } => self.reads.push((after, limit)),
                 Action::Send { sequence, attempt, .. } => self.sent.push((sequence.0, attempt)),
-                Action::Record { sequence, attempt, verdict, place, .. } => {
-                    self.records.push_back((sequence, attempt, verdict, place));
+                Action::Record { sequence, attempt, verdict, place, heard } => {
+                    self.records.push_back((sequence, attempt, verdict, place, heard));
                 }
                 Action::MovePlace(place) => self.kept.move_to(place),
                 Action::WakeAt(at) => self.wake = Some(at),
-                Action::Deactivate(_) | Action::Tell(_) => {}
+                asked @ (Action::Deactivate(_) | Action::Tell(_)) => self.asked.push(asked),
             }
         }
     }
 
-    fn read_all(&mut self) {
+    pub(super) fn read_all(&mut self) {
         while let Some((after, limit)) = self.reads.pop() {
             let last = (after.0 + limit as u64).min(self.head.0);
             let events = (after.0 + 1..=last).map(|place| (Sequence(place), place % 3)).collect();
@@ -75,25 +87,43 @@ impl Bench {
         self.input(Input::Requeued(requeue));
     }
 
-    fn answer(&mut self, sequence: u64, outcome: Outcome) {
+    pub(super) fn answer(&mut self, sequence: u64, outcome: Outcome) {
         self.input(Input::Answered { sequence: Sequence(sequence), outcome, jitter: 0.0 });
     }
 
     /// The oldest outcome becomes durable.
-    fn record(&mut self) {
-        if let Some((sequence, attempt, verdict, place)) = self.records.pop_front() {
+    pub(super) fn record(&mut self) {
+        if let Some((sequence, attempt, verdict, place, heard)) = self.records.pop_front() {
             self.kept.apply(sequence, attempt, verdict, place);
+            self.kept.health.hear(heard);
             self.input(Input::Recorded(sequence));
             self.read_all();
         }
     }
 
-    fn take_sent(&mut self) -> Vec<(u64, u32)> {
+    pub(super) fn take_sent(&mut self) -> Vec<(u64, u32)> {
         std::mem::take(&mut self.sent)
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, millis: u64) {
+        self.now = self.now.plus(millis);
+        self.input(Input::ClockReached);
+        self.read_all();
+    }
+
+    /// Everything is lost but what is durable.
+    pub(super) fn crash(&mut self, settings: Settings) {
+        self.records.clear();
+        self.reads.clear();
+        self.asked.clear();
+        self.machine = DestinationMachine::new(settings, self.kept.clone(), self.head);
+        self.input(Input::ClockReached);
+        self.read_all();
     }
 }
 
-const FAILURE: Outcome = Outcome::Failure { retry_after_ms: None };
+pub(super) const FAILURE: Outcome = Outcome::Failure { retry_after_ms: None };
 
 #[test]
 fn the_window_is_filled_and_a_slot_is_freed_only_when_the_outcome_is_durable() {
@@ -252,7 +282,7 @@ fn what_is_put_back_while_its_outcome_is_written_is_sent_after_that() {
     let mut bench = Bench::new(settings(), 1);
     bench.take_sent();
     bench.answer(1, Outcome::Success);
-    let (sequence, attempt, verdict, place) = bench.records.pop_front().unwrap();
+    let (sequence, attempt, verdict, place, _) = bench.records.pop_front().unwrap();
     bench.kept.apply(sequence, attempt, verdict, place);
     bench.requeue(&[1], 0);
     assert_eq!(bench.take_sent(), []);
@@ -303,8 +333,10 @@ proptest! {
     fn nothing_is_lost_and_duplicates_are_bounded_by_the_window(
         steps in steps(),
         ordering in prop_oneof![Just(Ordering::None), Just(Ordering::Strict), Just(Ordering::RunId)],
+        breaker_after in prop_oneof![Just(0), Just(1_000_000_000)],
     ) {
-        let settings = Settings { ordering, schedule_ms: vec![500; 50], ..settings() };
+        let breaker = BreakerSettings { after_ms: breaker_after, pause_ms: 100, pause_max_ms: 400 };
+        let settings = Settings { ordering, breaker, schedule_ms: vec![500; 50], ..settings() };
         let events = 60;
         let mut bench = Bench::new(settings.clone(), events);
         let mut delivered: BTreeMap<u64, u32> = BTreeMap::new();
@@ -323,9 +355,7 @@ proptest! {
                 Step::Answer(..) => {}
                 Step::Record => bench.record(),
                 Step::Pass(millis) => {
-                    bench.now = bench.now.plus(u64::from(millis));
-                    bench.input(Input::ClockReached);
-                    bench.read_all();
+                    bench.pass(u64::from(millis));
                 }
                 Step::Requeue(sequence) => {
                     requeues += 1;
@@ -338,11 +368,7 @@ proptest! {
                     for sequence in open.drain(..) {
                         *delivered.entry(sequence).or_default() += 1;
                     }
-                    bench.records.clear();
-                    bench.reads.clear();
-                    bench.machine = DestinationMachine::new(settings.clone(), bench.kept.clone(), bench.head);
-                    bench.input(Input::ClockReached);
-                    bench.read_all();
+                    bench.crash(settings.clone());
                 }
             }
             prop_assert!(bench.machine.in_flight() <= settings.max_in_flight);

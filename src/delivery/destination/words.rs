@@ -1,5 +1,6 @@
 //! What the machine of a destination is told, and what it orders.
 
+use super::breaker::BreakerSettings;
 use crate::model::{Heard, Notice, Ordering, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
 
 /// How a destination delivers.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub ordering: Ordering,
     /// After so long with nothing but failures it is switched off; after half of it there is a warning.
     pub deactivate_after_ms: u64,
+    /// When an endpoint that only fails is probed instead.
+    pub breaker: BreakerSettings,
 }
 
 /// What happened.
@@ -52,6 +55,8 @@ pub enum Input {
     ClockReached,
     /// The destination was changed.
     Reconfigured(Settings),
+    /// Its endpoint is another one from now on.
+    Moved,
     /// It is not switched off after all.
     StaysOn,
     /// What the log knows to be told of its health by now; `None` when it could not be told.
