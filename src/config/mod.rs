@@ -211,7 +211,7 @@ impl Default for DeliveryConfig {
             max_in_flight: 16,
             max_retrying: 100_000,
             deactivate_after: Duration::from_secs(5 * 24 * 3600),
-            breaker_after: Duration::from_secs(60),
+            breaker_after: Duration::from_secs(30),
             breaker_pause: Duration::from_secs(5),
             breaker_pause_max: Duration::from_secs(300),
             verify_schedule: [2, 10, 60, 300, 1800, 7200, 36_000].map(Duration::from_secs).to_vec(),

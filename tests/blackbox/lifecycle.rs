@@ -224,6 +224,29 @@ fn a_backlog_that_is_skipped_is_given_up_with_the_retries_that_wait() {
 }
 
 #[test]
+fn what_is_under_way_when_it_is_switched_off_keeps_its_outcome_and_is_not_sent_twice() {
+    let server = Server::start();
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let receiver = Receiver::start(move |_| {
+        asked.send(()).unwrap();
+        Reply::after(std::time::Duration::from_secs(1), Reply::status(200))
+    });
+    let made =
+        server.post(DESTINATIONS, &with(&receiver, json!({"events": ["a"], "max_in_flight": 4}))).must(201);
+    let sequences = server.publish_many("a", 8);
+    (0..4).for_each(|_| is_asked.recv().unwrap());
+    for call_name in ["deactivate", "activate", "deactivate"] {
+        call(&server, &made, call_name).must(200);
+    }
+    eventually("the outcomes", || (now(&server, &made)["lag"]["events"] == 4).then_some(()));
+    assert_eq!(receiver.deliveries().len(), 4);
+    call(&server, &made, "activate").must(200);
+    let mut got: Vec<u64> = receiver.wait_for(8).iter().map(Delivery::sequence).collect();
+    got.sort_unstable();
+    assert_eq!(got, sequences);
+}
+
+#[test]
 fn one_that_waits_for_its_consent_can_be_switched_off_and_asks_again_when_it_is_on() {
     let server = Settings::new().with("delivery.verify_schedule", r#"["100s"]"#).start();
     let receiver = Receiver::start(|_| Reply::status(500));
