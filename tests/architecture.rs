@@ -23,6 +23,8 @@ const FENCED: &[(&str, &[&str])] = &[
     ("redb::", &["src/log/redb/", "src/log/mod.rs"]),
     ("actix::", &["src/actors/"]),
     ("actix_web::", &["src/http/", "src/cli/"]),
+    ("cel::", &["src/model/expression/"]),
+    ("regex::", &["src/model/expression/"]),
     ("awc::", &["src/webhook/", "src/cli/"]),
     ("std::time::SystemTime", &["src/clock.rs"]),
 ];

@@ -56,6 +56,16 @@ fn every_mistake_is_named_with_file_line_and_key() {
 }
 
 #[test]
+fn a_declared_filter_is_compiled_and_a_bad_one_is_named() {
+    let text = "[[events.webhooks]]\nurl = \"https://example.com/\"\nfilter = 'data.rows > 5'\n";
+    let filter = read(text).unwrap().events.webhooks[0].filter.clone();
+    assert_eq!(filter.unwrap().as_str(), "data.rows > 5");
+    let errors = read(&text.replace("data.rows > 5", "data.rows >")).unwrap_err();
+    let wanted = "config.toml:3:1: events.webhooks[0].filter: must be an expression; line 1, column 12:";
+    assert!(errors[0].contains(wanted), "{errors:?}");
+}
+
+#[test]
 fn the_environment_wins_and_is_checked_like_the_file() {
     let config = read_with(
         "[server]\nlisten = \"127.0.0.1:1\"\n",

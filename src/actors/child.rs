@@ -19,7 +19,7 @@ impl Job {
     /// What its status asks for; `None` when nothing.
     pub(super) fn of(destination: &Destination) -> Option<Self> {
         match destination.status {
-            DestinationStatus::Active => Some(Self::Deliver),
+            DestinationStatus::Active => destination.has_working_filter().then_some(Self::Deliver),
             DestinationStatus::Pending => Some(Self::Verify),
             DestinationStatus::Deactivated => None,
         }

@@ -117,7 +117,11 @@ impl DestinationActor {
     }
 
     fn read(&mut self, after: Sequence, limit: usize, context: &mut Context<Self>) {
-        let query = self.query(self.destination.event_filter(), after, limit);
+        let mut query = self.query(EventFilter::default(), after, limit);
+        // After the head was taken: an event behind a change is read with what the change says.
+        let management = self.around.log.management();
+        let current = management.destinations.get(&self.destination.id).unwrap_or(&self.destination);
+        query.filter = current.event_filter();
         let read = self.around.log.read(query).into_actor(self);
         context.spawn(read.map(|page, actor, context| {
             let input = actor.page_input(page);

@@ -34,6 +34,8 @@ pub(super) struct RegistryActor {
     children: BTreeMap<DestinationId, Child>,
     router: Router,
     routed_to: Sequence,
+    /// The version of what the log manages that the children were last brought in line with.
+    reconciled: u64,
     generations: u64,
     draining: bool,
 }
@@ -47,6 +49,7 @@ impl RegistryActor {
             children: BTreeMap::new(),
             router: Router::default(),
             routed_to,
+            reconciled: 0,
             generations: 0,
             draining: false,
         }
@@ -55,6 +58,7 @@ impl RegistryActor {
     /// Starts what is new, tells what changed, ends what is off, stops what is gone.
     fn reconcile(&mut self, context: &mut Context<Self>) {
         let management = self.around.log.management();
+        self.reconciled = management.version;
         let is_gone = |id: &&DestinationId| !management.destinations.contains_key(id);
         let gone: Vec<DestinationId> = self.children.keys().filter(is_gone).copied().collect();
         for id in gone {
@@ -145,10 +149,14 @@ impl RegistryActor {
     }
 
     /// Wakes the destinations that the newest events concern.
-    fn route(&mut self) {
+    fn route(&mut self, context: &mut Context<Self>) {
         let head = self.around.log.bounds().borrow().head;
         if head <= self.routed_to || self.draining {
             return;
+        }
+        // After the head was taken: a destination that wants an event since a change before it is woken by it.
+        if self.around.log.management().version != self.reconciled {
+            self.reconcile(context);
         }
         let batch = self.around.log.recent(self.routed_to, ROUTED_EVENTS);
         self.routed_to = head;
@@ -185,8 +193,8 @@ impl Handler<ManagementChanged> for RegistryActor {
 
 impl Handler<Committed> for RegistryActor {
     type Result = ();
-    fn handle(&mut self, _: Committed, _: &mut Context<Self>) {
-        self.route();
+    fn handle(&mut self, _: Committed, context: &mut Context<Self>) {
+        self.route(context);
     }
 }
 

@@ -1,10 +1,14 @@
 //! Publishing from the program that embeds the broker.
 
 use super::{Broker, PublishError, setup::DEFAULT_TENANT};
+use crate::model::json;
 use crate::model::{EventDraft, EventId, EventType, StoredEvent, TenantId, Timestamp, Violation};
 use bytes::Bytes;
 use serde::Serialize;
 use std::sync::Arc;
+
+/// How deep `data` may nest, as over the API.
+const MAX_DATA_DEPTH: usize = 64;
 
 /// An event to publish, built member by member; what is wrong with it is said when it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +71,12 @@ impl Event {
         let data = self.data.map_err(|why| Violation::new("/data", why))?;
         if data.first() != Some(&b'{') {
             return Err(Violation::new("/data", "data is a JSON object"));
+        }
+        // What is serialised may hold text that was written elsewhere, and be as deep as it likes.
+        match json::scan(&data, MAX_DATA_DEPTH) {
+            Ok(None) => {}
+            Ok(Some(broken)) => return Err(broken.under("/data")),
+            Err(malformed) => return Err(Violation::new("/data", malformed.to_string())),
         }
         Ok(EventDraft {
             id: id.map_err(|why| Violation::new("/id", why.to_string()))?,

@@ -114,6 +114,19 @@ mod tests {
         assert_eq!(hears.recv().await, None);
     }
 
+    #[test]
+    fn data_of_the_program_keeps_the_rules_of_published_data() {
+        let nested = |depth: usize| {
+            let inner = (1..depth).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+            Event::new("a").data(&serde_json::json!({"a": inner})).into_draft()
+        };
+        assert!(nested(64).is_ok());
+        assert_eq!(nested(65).unwrap_err().code, Some("too_deep"));
+        let raw = serde_json::value::RawValue::from_string(r#"{"a":1,"a":2}"#.to_owned()).unwrap();
+        let refused = Event::new("a").data(&raw).into_draft().unwrap_err();
+        assert_eq!((refused.pointer.as_str(), refused.code), ("/data/a", Some("duplicate_key")));
+    }
+
     #[tokio::test]
     async fn a_subscription_goes_from_stored_to_live_events_without_a_gap() {
         let (broker, _folder) = broker();

@@ -6,7 +6,7 @@ use crate::actors::ActorsError;
 use crate::clock;
 use crate::config::{Config, KeyConfig};
 use crate::log::{Change, Commit, EventLog, Management};
-use crate::model::{Key, KeyId, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
+use crate::model::{Key, KeyId, PayloadFilter, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
 use crate::secrets::Secrets;
 use crate::webhook::client::tls_config;
 use futures_executor::block_on;
@@ -30,6 +30,7 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     for name in tenant_names(config) {
         tenants.number_of(name);
     }
+    tell_broken_filters(&management);
     let mut changes = tenants.added;
     let keys = declared_keys(config, secrets, &management, &tenants.numbers, now);
     changes.extend(keys);
@@ -41,6 +42,15 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     }
     block_on(log.commit(Commit { changes, ..Commit::default() }))?;
     Ok(())
+}
+
+/// A destination whose stored filter this version does not understand is not run, and somebody should know.
+fn tell_broken_filters(management: &Management) {
+    for one in management.destinations.values() {
+        if let Some(why) = one.filter.as_ref().and_then(PayloadFilter::broken) {
+            tracing::error!(destination = %one.id, %why, "its filter is none any more: its events wait");
+        }
+    }
 }
 
 fn tenant_names(config: &Config) -> impl Iterator<Item = &str> {

@@ -23,6 +23,9 @@ pub(super) struct Tail {
     /// Only this run
     #[arg(long)]
     run_id: Option<String>,
+    /// Only events that this expression holds for, such as 'data.rows > 1000'
+    #[arg(long)]
+    filter: Option<String>,
     /// Begin at this time instead of now
     #[arg(long)]
     since: Option<String>,
@@ -151,9 +154,12 @@ impl Tail {
             query.append_pair("type", one);
         }
         let since = self.since.as_ref().filter(|_| is_first);
-        for (name, value) in
-            [("pipeline", self.pipeline.as_ref()), ("run_id", self.run_id.as_ref()), ("since", since)]
-        {
+        for (name, value) in [
+            ("pipeline", self.pipeline.as_ref()),
+            ("run_id", self.run_id.as_ref()),
+            ("filter", self.filter.as_ref()),
+            ("since", since),
+        ] {
             if let Some(value) = value {
                 query.append_pair(name, value);
             }

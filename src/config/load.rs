@@ -6,7 +6,7 @@ use super::read::{
 use super::section::{Section, Table};
 use super::source::{ConfigError, Node, Raw, parse};
 use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
-use crate::model::{Scopes, Timestamp, TypePattern, Verification};
+use crate::model::{PayloadFilter, Scopes, Timestamp, TypePattern, Verification};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -191,6 +191,7 @@ impl Config {
             let mut webhook = WebhookConfig {
                 url: String::new(),
                 events: Vec::new(),
+                filter: None,
                 secret: None,
                 retry: true,
                 tenant: "default".to_owned(),
@@ -200,6 +201,9 @@ impl Config {
             section.set("url", &mut webhook.url, text);
             section.set("events", &mut webhook.events, |raw| {
                 texts(raw)?.iter().map(|one| TypePattern::parse(one).map_err(str::to_owned)).collect()
+            });
+            section.set("filter", &mut webhook.filter, |raw| {
+                PayloadFilter::parse(&text(raw)?).map(Some).map_err(|why| format!("an expression; {why}"))
             });
             section.set("secret", &mut webhook.secret, |raw| token(raw).map(Some));
             section.set("retry", &mut webhook.retry, flag);

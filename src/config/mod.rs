@@ -10,7 +10,7 @@ mod values;
 
 pub use source::ConfigError;
 
-use crate::model::{Scopes, Timestamp, TypePattern, Verification};
+use crate::model::{PayloadFilter, Scopes, Timestamp, TypePattern, Verification};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -155,6 +155,8 @@ pub struct WebhookConfig {
     pub url: String,
     /// Which types; empty means all.
     pub events: Vec<TypePattern>,
+    /// What their payload must be, as an expression.
+    pub filter: Option<PayloadFilter>,
     /// The signing secret; without one deliveries are unsigned.
     pub secret: Option<Token>,
     /// Whether failed deliveries are tried again.

@@ -1,7 +1,7 @@
 //! Query parameters: each known, each at most once (but `type`), each well formed; anything else is 400.
 
 use super::problem::Problem;
-use crate::model::{EventFilter, Timestamp, TypePattern};
+use crate::model::{EventFilter, PayloadFilter, Timestamp, TypePattern};
 use std::collections::BTreeMap;
 
 /// The most types of one filter.
@@ -81,7 +81,7 @@ impl Params {
         self.parsed(name, wanted, |text| Timestamp::parse(&text.replace(' ', "+")).ok())
     }
 
-    /// The filter that `type`, `pipeline`, `run_id`, `since` and `until` make.
+    /// The filter that `type`, `pipeline`, `run_id`, `filter`, `since` and `until` make.
     pub(crate) fn filter(&self) -> Result<EventFilter, Problem> {
         let mut types = Vec::new();
         for list in self.values.get("type").into_iter().flatten() {
@@ -102,8 +102,17 @@ impl Params {
             run_id: label("run_id")?,
             since: self.time("since")?,
             until: self.time("until")?,
+            payload: self.text("filter").map(payload_of).transpose()?,
         })
     }
+}
+
+/// An expression over what an event holds.
+fn payload_of(text: &str) -> Result<PayloadFilter, Problem> {
+    PayloadFilter::parse(text).map_err(|why| {
+        let problem = Problem::malformed("invalid_filter", format!("filter: {why}"));
+        problem.with_member("line", why.line).with_member("column", why.column)
+    })
 }
 
 /// A pipeline or a run that an event may have.

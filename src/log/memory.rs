@@ -1,8 +1,8 @@
 //! A log in memory, for tests: keeps every promise but durability.
 
 use super::{
-    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, Management, Order, Page,
-    Query, write::Change,
+    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, MEMORY_WORK, Management,
+    Order, Page, Query, Work, write::Change,
 };
 use crate::model::{
     AttemptRecord, ConsumerState, DestinationId, EncodeAs, EventId, Sequence, StoredEvent, TenantId,
@@ -92,25 +92,32 @@ impl MemoryLog {
             let missed = state.oldest.0 - query.from.0 - 1;
             return Err(LogError::Trimmed { oldest: state.oldest, missed });
         }
-        let wanted = |event: &StoredEvent| event.tenant() == query.tenant && query.filter.matches(event);
         let ascending = query.order == Order::Ascending;
         let end = if ascending { query.up_to.min(head) } else { state.oldest };
         let mut page = Page { scanned_to: end, ..Page::default() };
-        let mut bytes = 0;
+        let (mut bytes, mut work, mut seen) = (0, Work::up_to(MEMORY_WORK), query.from);
         let in_range: Box<dyn Iterator<Item = &Arc<StoredEvent>>> = if ascending {
             Box::new(state.events.range(query.from.next()..).map(|(_, event)| event))
         } else {
             Box::new(state.events.range(..query.from).rev().map(|(_, event)| event))
         };
-        for event in in_range.filter(|event| wanted(event)) {
+        for event in in_range {
             if ascending && event.sequence() > end {
                 break;
             }
-            if page.events.len() >= query.limit || (bytes >= query.max_bytes && !page.events.is_empty()) {
-                page.has_more = true;
-                page.scanned_to = page.events.last().map_or(query.from, |last| last.sequence());
+            if work.is_spent() {
+                (page.has_more, page.scanned_to) = (true, seen);
                 return Ok(page);
             }
+            if event.tenant() != query.tenant || !work.matches(&query.filter, event) {
+                seen = event.sequence();
+                continue;
+            }
+            if page.events.len() >= query.limit || (bytes >= query.max_bytes && !page.events.is_empty()) {
+                (page.has_more, page.scanned_to) = (true, seen);
+                return Ok(page);
+            }
+            seen = event.sequence();
             bytes += event.envelope().len();
             page.events.push(Arc::clone(event));
         }

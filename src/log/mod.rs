@@ -17,6 +17,7 @@ mod write;
 
 pub use memory::MemoryLog;
 pub use read::{AttemptQuery, Order, Page, Query};
+pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
 pub use redb::{OpenError, RedbLog, tools};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
@@ -38,6 +39,7 @@ pub trait EventLog: Send + Sync + 'static {
     fn read(&self, query: Query) -> Later<Page>;
 
     /// Counts matching events, like [`EventLog::read`] but without fetching them; `query.limit` bounds the count.
+    /// Payloads are looked at only up to a bound of work: behind it every event that matches otherwise is counted.
     fn count(&self, query: Query) -> Later<u64>;
 
     /// Finds the newest event of a tenant by its id.

@@ -33,6 +33,42 @@ pub struct Query {
     pub max_bytes: usize,
 }
 
+/// What a page may spend on looking at payloads, in units of about a nanosecond: a filter that matches nothing over
+/// millions of events gives an empty page that ends further on, not one that takes seconds.
+pub(crate) const PAGE_WORK: u64 = 32 << 20;
+
+/// The same for a page from memory: those are read on threads that others wait for.
+pub(crate) const MEMORY_WORK: u64 = 2 << 20;
+
+/// What fetching an event to look at its payload costs besides.
+const FETCH: u64 = 1024;
+
+/// The work of one page.
+#[derive(Debug)]
+pub(crate) struct Work {
+    spent: u64,
+    limit: u64,
+}
+
+impl Work {
+    pub(crate) fn up_to(limit: u64) -> Self {
+        Self { spent: 0, limit }
+    }
+
+    /// Whether the page must end before the next event is looked at.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent >= self.limit
+    }
+
+    /// Whether an event is wanted. One event is always looked at, whatever it costs.
+    pub(crate) fn matches(&mut self, filter: &EventFilter, event: &StoredEvent) -> bool {
+        if filter.payload.is_some() {
+            self.spent += FETCH;
+        }
+        filter.matches_counting(event, &mut self.spent)
+    }
+}
+
 /// What a read found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {

@@ -1,6 +1,6 @@
 //! A webhook destination as it is kept.
 
-use super::{DestinationId, EventFilter, Sequence, TenantId, Timestamp, TypePattern};
+use super::{DestinationId, EventFilter, PayloadFilter, Sequence, TenantId, Timestamp, TypePattern};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +18,9 @@ pub struct Destination {
     pub description: String,
     /// Which types; empty means all.
     pub events: Vec<TypePattern>,
+    /// What their payload must be, as an expression.
+    #[serde(default)]
+    pub filter: Option<PayloadFilter>,
     /// The format of the body; `None` takes the catalog's.
     pub format: Option<BodyFormat>,
     /// Whether events are sent.
@@ -57,7 +60,13 @@ pub struct Destination {
 impl Destination {
     /// Which events it wants.
     pub fn event_filter(&self) -> EventFilter {
-        EventFilter::of_types(self.events.clone())
+        EventFilter { payload: self.filter.clone(), ..EventFilter::of_types(self.events.clone()) }
+    }
+
+    /// Whether its filter is one that this version understands. A destination whose filter is not keeps its place,
+    /// so that no event is lost before somebody gives it another.
+    pub fn has_working_filter(&self) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.broken().is_none())
     }
 
     /// Whether it may be sent events once it is switched on.

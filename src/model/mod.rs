@@ -7,6 +7,7 @@ pub mod cloudevent;
 mod delivery;
 mod destination;
 mod event;
+mod expression;
 mod filter;
 mod health;
 mod ids;
@@ -24,6 +25,7 @@ pub use destination::{
     SealedSecret, Verification,
 };
 pub use event::{EventDraft, EventType};
+pub use expression::{ExpressionError, MAX_EXPRESSION_BYTES, PayloadFilter};
 pub use filter::{EventFilter, TypePattern};
 pub use health::{Failing, Health, Heard, Notice};
 pub use ids::{DestinationId, EventId, InvalidId, KeyId, ReplayId, TenantId};

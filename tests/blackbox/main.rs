@@ -25,6 +25,7 @@ mod destinations;
 mod disk_faults;
 mod durability;
 mod faults;
+mod filters;
 mod health;
 mod idempotency;
 mod independent_client;

@@ -53,6 +53,35 @@ fn what_is_published_keeps_its_bytes() {
 }
 
 #[test]
+fn tail_takes_an_expression_and_says_what_is_wrong_with_one() {
+    let broker = Broker::start("");
+    let tail = |filter: &str| {
+        as_user(
+            &broker,
+            READER,
+            &["tail", "--since", "2000-01-01T00:00:00Z", "--count", "1", "--filter", filter],
+        )
+        .output()
+        .unwrap()
+    };
+    for rows in [1, 2000, 3000] {
+        let data = format!("{{\"rows\":{rows}}}");
+        assert!(
+            as_user(&broker, PUBLISHER, &["publish", "a", "--data", &data])
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+    }
+    let said = tail("data.rows > 1000 && type == 'a'");
+    assert!(text(&said.stdout).starts_with("2 a "), "{}{}", text(&said.stdout), text(&said.stderr));
+    let said = tail("data.rows >");
+    assert_eq!(said.status.code(), Some(1));
+    assert!(text(&said.stderr).contains("line 1, column 12"), "{}", text(&said.stderr));
+}
+
+#[test]
 fn lines_are_published_in_order_and_a_bad_one_is_found() {
     let broker = Broker::start("");
     let line = |n: usize| format!("{{\"type\":\"line\",\"id\":\"line_{n}\",\"data\":{{\"n\":{n}}}}}\n");

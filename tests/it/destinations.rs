@@ -95,7 +95,7 @@ fn what_a_destination_may_not_be_is_refused_by_member() {
         ("signature_header", json!("webhook-signature"), "/signature_header"),
         ("format", json!("xml"), "/format"),
         ("start", json!("yesterday"), "/start"),
-        ("filter", json!("true"), "/filter"),
+        ("filter", json!("tru"), "/filter"),
         ("verification", json!("handshake"), "/verification"),
         ("tpye", json!(1), "/tpye"),
     ] {

@@ -5,7 +5,7 @@ use super::group::{Group, Joined, join};
 use crate::actors::messages::{ClockReached, Drain};
 use crate::clock;
 use crate::delivery::stream::machine::{Failure, Input};
-use crate::log::{LogError, Order, Page, Query};
+use crate::log::{LogError, MEMORY_WORK, Order, Page, Query, Work};
 use crate::model::{Key, Scope, Sequence, StoredEvent, Timestamp};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -168,17 +168,18 @@ impl Hub {
         let events = self.0.log.recent(after, PAGE_EVENTS)?;
         let most = self.0.settings.page_bytes();
         let (mut to, mut bytes, mut matching) = (after, 0, Vec::new());
+        let mut work = Work::up_to(MEMORY_WORK);
         for event in events.iter().take_while(|event| event.sequence() <= up_to) {
-            if bytes >= most {
+            if bytes >= most || work.is_spent() {
                 break;
             }
             to = event.sequence();
-            if group.wants(event) {
+            if group.wants(event, &mut work) {
                 bytes += event.sse_frame().len();
                 matching.push(event);
             }
         }
-        if events.len() < PAGE_EVENTS && bytes < most {
+        if events.len() < PAGE_EVENTS && bytes < most && !work.is_spent() {
             to = up_to;
         }
         let joined = join(&matching, group.wanted.format);

@@ -5,6 +5,7 @@ use crate::actors::stream::Client;
 use crate::delivery::stream::StreamFormat;
 use crate::delivery::stream::format::push_event;
 use crate::delivery::stream::machine::Offer;
+use crate::log::Work;
 use crate::model::{Sequence, StoredEvent};
 use bytes::Bytes;
 use std::cell::{Cell, Ref, RefCell};
@@ -73,8 +74,8 @@ impl Group {
         self.place.set(place);
     }
 
-    pub(super) fn wants(&self, event: &StoredEvent) -> bool {
-        event.tenant() == self.wanted.tenant && self.wanted.filter.matches(event)
+    pub(super) fn wants(&self, event: &StoredEvent, work: &mut Work) -> bool {
+        event.tenant() == self.wanted.tenant && work.matches(&self.wanted.filter, event)
     }
 
     /// Joins the matching events of a batch that ends at `to` into parts of about `most` bytes, and gives each
@@ -86,7 +87,9 @@ impl Group {
         most: usize,
         mut give: impl FnMut(Offer, &Joined),
     ) {
-        let mut matching = events.iter().filter(|event| self.wants(event)).peekable();
+        // New events are looked at whatever it takes: each is looked at once for all members.
+        let mut work = Work::up_to(u64::MAX);
+        let mut matching = events.iter().filter(|event| self.wants(event, &mut work)).peekable();
         let (mut part, mut bytes) = (Vec::new(), 0);
         while let Some(event) = matching.next() {
             part.push(event);

@@ -71,6 +71,7 @@ fn wanted(
     one.url.clone_from(&webhook.url);
     one.description.clone_from(&webhook.description);
     one.events.clone_from(&webhook.events);
+    one.filter.clone_from(&webhook.filter);
     one.retry = defaults.retry;
     one.retry.enabled = webhook.retry;
     one.timeout_ms = defaults.timeout_ms;

@@ -4,7 +4,9 @@
 
 use super::fields::Fields;
 use crate::config::DeliveryConfig;
-use crate::model::{BodyFormat, Ordering, Sequence, Timestamp, TypePattern, Verification, Violation};
+use crate::model::{
+    BodyFormat, Ordering, PayloadFilter, Sequence, Timestamp, TypePattern, Verification, Violation,
+};
 use crate::webhook::{address, headers, signature};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ pub(super) struct Draft {
     pub(super) url: Option<String>,
     pub(super) description: Option<String>,
     pub(super) events: Option<Vec<TypePattern>>,
+    pub(super) filter: Option<Option<PayloadFilter>>,
     pub(super) format: Option<Option<BodyFormat>>,
     pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) retry_enabled: Option<bool>,
@@ -62,6 +65,7 @@ impl Draft {
             url: read_url(&mut fields, config),
             description: fields.text("description", 1000),
             events: fields.read("events", read_types),
+            filter: read_filter(&mut fields),
             format: fields.read("format", read_format),
             headers: read_headers(&mut fields),
             timeout_ms: fields.whole("timeout_ms", 100..=600_000),
@@ -73,7 +77,6 @@ impl Draft {
             ..Self::default()
         };
         draft.read_retry(&mut fields);
-        refuse_filter(&mut fields);
         match purpose {
             Purpose::Create => draft.read_creation(&mut fields),
             Purpose::Change => refuse_read_only(&mut fields),
@@ -207,9 +210,21 @@ fn one_of<T: serde::de::DeserializeOwned>(value: &Value, wanted: &str) -> Result
     serde_json::from_value(value.clone()).map_err(|_| wanted.to_owned())
 }
 
-fn refuse_filter(fields: &mut Fields) {
-    if fields.take("filter").is_some_and(|filter| !filter.is_null()) {
-        fields.refuse("filter", "payload filters are not available in this version: null");
+/// An expression, or `None` for no filter.
+fn read_filter(fields: &mut Fields) -> Option<Option<PayloadFilter>> {
+    match fields.take("filter")? {
+        Value::Null => Some(None),
+        Value::String(text) => match PayloadFilter::parse(&text) {
+            Ok(filter) => Some(Some(filter)),
+            Err(why) => {
+                fields.push(Violation::new("/filter", why.to_string()).with_code("invalid_filter"));
+                None
+            }
+        },
+        _ => {
+            fields.refuse("filter", "an expression as a string, or null for none");
+            None
+        }
     }
 }
 

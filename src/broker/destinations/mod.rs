@@ -4,6 +4,8 @@
 mod declared;
 mod draft;
 mod fields;
+#[cfg(test)]
+mod filter_tests;
 mod lag;
 mod life;
 mod shown;
@@ -205,6 +207,7 @@ fn blank(
         url: String::new(),
         description: String::new(),
         events: Vec::new(),
+        filter: None,
         format: None,
         status: DestinationStatus::Active,
         deactivation: None,
@@ -235,6 +238,7 @@ fn update(destination: &mut Destination, draft: Draft) {
     set(&mut destination.url, draft.url);
     set(&mut destination.description, draft.description);
     set(&mut destination.events, draft.events);
+    set(&mut destination.filter, draft.filter);
     set(&mut destination.format, draft.format);
     set(&mut destination.headers, draft.headers);
     set(&mut destination.retry.enabled, draft.retry_enabled);

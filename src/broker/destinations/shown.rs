@@ -16,7 +16,7 @@ pub(crate) fn shown(one: &Destination, lag: Lag, health: Health) -> Value {
         "url": one.url,
         "description": one.description,
         "events": events,
-        "filter": null,
+        "filter": one.filter,
         "format": one.format.map_or(json!("envelope"), |format| json!(format)),
         "status": one.status,
         "deactivation": one.deactivation,

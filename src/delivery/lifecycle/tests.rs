@@ -14,6 +14,7 @@ fn destination(status: DestinationStatus, verification: Verification, verified: 
         url: "https://one.example/".to_owned(),
         description: String::new(),
         events: Vec::new(),
+        filter: None,
         format: Some(BodyFormat::Envelope),
         status,
         deactivation: None,

@@ -27,6 +27,8 @@ mod writer;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod payload_tests;
+#[cfg(test)]
 mod power_tests;
 #[cfg(test)]
 mod simulated_disk;

@@ -5,7 +5,7 @@ use super::row;
 use super::schema::{COLUMNS, EVENTS};
 use super::segment::{ReadFault, Segment};
 use super::shared::Shared;
-use crate::log::{LogError, Order, Page, Query};
+use crate::log::{LogError, MEMORY_WORK, Order, PAGE_WORK, Page, Query, Work};
 use crate::model::{Sequence, StoredEvent};
 use redb::{ReadOnlyTable, ReadTransaction};
 use std::sync::Arc;
@@ -23,14 +23,18 @@ pub(super) fn from_tail(shared: &Shared, query: &Query) -> Option<Page> {
     }
     let events = shared.tail.after(query.from, TAIL_SCAN_LIMIT)?;
     let mut page = Page { scanned_to: query.from, ..Page::default() };
-    let mut bytes = 0;
+    let (mut bytes, mut work) = (0, Work::up_to(MEMORY_WORK));
     let scanned = events.len();
     for event in events {
         if event.sequence() > query.up_to {
             page.scanned_to = query.up_to.max(query.from);
             return Some(page);
         }
-        let matches = event.tenant() == query.tenant && query.filter.matches(&event);
+        if work.is_spent() {
+            page.has_more = true;
+            return Some(page);
+        }
+        let matches = event.tenant() == query.tenant && work.matches(&query.filter, &event);
         if matches {
             if page.events.len() >= query.limit || (bytes >= query.max_bytes && !page.events.is_empty()) {
                 page.has_more = true;
@@ -63,19 +67,21 @@ pub(super) fn read(shared: &Shared, query: &Query) -> Result<Page, LogError> {
         Order::Ascending => (query.from.next().0, query.up_to.min(bounds.head).0),
         Order::Descending => (bounds.oldest.0, query.from.previous().min(bounds.head).0),
     };
-    let mut scan = Scan { query, low, high, page: Page::default(), bytes: 0, looked_at: 0, position: low };
+    let work = Work::up_to(PAGE_WORK);
+    let mut scan =
+        Scan { query, low, high, page: Page::default(), bytes: 0, looked_at: 0, work, position: low };
     if query.order == Order::Descending {
         scan.position = high;
     }
     scan.run(shared)
 }
 
-/// Counts matches by the columns alone.
+/// Counts matches by the columns, and by payload as long as that is not too much work.
 pub(super) fn count(shared: &Shared, query: &Query) -> Result<u64, LogError> {
     let bounds = *shared.bounds.borrow();
     let low = query.from.next().max(bounds.oldest).0;
     let high = query.up_to.min(bounds.head).0;
-    let mut counted = 0;
+    let (mut counted, mut work) = (0, Work::up_to(PAGE_WORK));
     for segment in shared.segments.load().iter() {
         let (from, to) = (low.max(segment.about.first_sequence), high.min(segment.last_sequence()));
         let filter = ColumnFilter::new(query.tenant, &query.filter, &segment.names());
@@ -83,17 +89,21 @@ pub(super) fn count(shared: &Shared, query: &Query) -> Result<u64, LogError> {
             continue;
         }
         counted += segment.read(&*shared.disk, |transaction| {
-            let columns = transaction.open_table(COLUMNS)?;
+            let tables = Tables::open(transaction)?;
             let mut counted = 0;
-            for row in columns.range(row_start(&columns, from)?..=to)? {
+            for row in tables.columns.range(row_start(&tables.columns, from)?..=to)? {
                 let (first, row) = row?;
                 let Some(columns) = Columns::read(first.value(), row.value()) else {
                     continue;
                 };
                 let begin = from.saturating_sub(columns.first);
                 let end = columns.len().min(to + 1 - columns.first);
-                let entries = (begin..end).filter_map(|index| columns.entry(index));
-                counted += entries.filter(|entry| filter.passes(entry)).count() as u64;
+                let passes = |index: &u64| columns.entry(*index).is_some_and(|entry| filter.passes(&entry));
+                for index in (begin..end).filter(passes) {
+                    let looks = query.filter.payload.is_some() && !work.is_spent();
+                    let wanted = !looks || tables.wants(columns.first + index, query, &mut work);
+                    counted += u64::from(wanted);
+                }
             }
             Ok(counted)
         })?;
@@ -123,6 +133,8 @@ struct Scan<'a> {
     page: Page,
     bytes: usize,
     looked_at: u64,
+    /// What was spent on payloads.
+    work: Work,
     /// The next place to look at.
     position: u64,
 }
@@ -287,8 +299,11 @@ impl Scan<'_> {
 
     /// Fetches the event at a place and takes it if it is wanted.
     fn visit(&mut self, tables: &Tables, sequence: u64) -> Result<(), Stop> {
+        if self.work.is_spent() {
+            return Err(Stop::Full);
+        }
         let event = tables.event(sequence)?;
-        if event.tenant() != self.query.tenant || !self.query.filter.matches(&event) {
+        if event.tenant() != self.query.tenant || !self.work.matches(&self.query.filter, &event) {
             return Ok(());
         }
         let full = self.page.events.len() >= self.query.limit
@@ -311,6 +326,11 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, ReadFault> {
         Ok(Self { columns: transaction.open_table(COLUMNS)?, events: transaction.open_table(EVENTS)? })
+    }
+
+    /// Whether a query wants the event at a place. One that cannot be read is counted: its reader is told of it.
+    fn wants(&self, sequence: u64, query: &Query, work: &mut Work) -> bool {
+        self.event(sequence).map_or(true, |event| work.matches(&query.filter, &event))
     }
 
     pub(super) fn event(&self, sequence: u64) -> Result<StoredEvent, ReadFault> {

@@ -15,11 +15,11 @@ fn config(path: &Path) -> StorageConfig {
     StorageConfig { path: path.to_owned(), cache_bytes: 1 << 20, min_free: 0, ..StorageConfig::default() }
 }
 
-fn open(path: &Path) -> Arc<RedbLog> {
+pub(super) fn open(path: &Path) -> Arc<RedbLog> {
     RedbLog::open(&config(path), DAY).unwrap()
 }
 
-fn draft(event_type: &str, id: Option<&str>, data: &str) -> EventDraft {
+pub(super) fn draft(event_type: &str, id: Option<&str>, data: &str) -> EventDraft {
     EventDraft {
         id: id.map(|id| EventId::parse(id).unwrap()),
         event_type: EventType::parse(event_type).unwrap(),
@@ -31,11 +31,11 @@ fn draft(event_type: &str, id: Option<&str>, data: &str) -> EventDraft {
     }
 }
 
-fn publish(log: &RedbLog, drafts: Vec<EventDraft>) -> Result<Committed, LogError> {
+pub(super) fn publish(log: &RedbLog, drafts: Vec<EventDraft>) -> Result<Committed, LogError> {
     block_on(log.commit(Commit { tenant: Some(TENANT), events: drafts, ..Commit::default() }))
 }
 
-fn query(filter: EventFilter, from: u64, limit: usize) -> Query {
+pub(super) fn query(filter: EventFilter, from: u64, limit: usize) -> Query {
     Query {
         tenant: TENANT,
         filter,
@@ -51,7 +51,7 @@ fn sequences(page: &Page) -> Vec<u64> {
     page.events.iter().map(|event| event.sequence().0).collect()
 }
 
-fn close(log: &RedbLog) {
+pub(super) fn close(log: &RedbLog) {
     block_on(log.close());
 }
 

@@ -17,6 +17,7 @@ mod value;
 mod tests;
 
 pub use split::members;
+pub(crate) use split::spans;
 
 use super::Violation;
 use std::borrow::Cow;

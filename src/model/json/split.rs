@@ -24,6 +24,30 @@ pub fn members(text: &[u8], span: Range<usize>) -> Option<Vec<(Cow<'_, str>, Ran
     Some(members)
 }
 
+/// The spans of what an object (`open` is `{`) or an array (`[`) holds, found one by one: of each member its name in
+/// quotes and its value, of each element nothing and its value. Nothing when `text` does not begin with `open`.
+pub(crate) fn spans(text: &[u8], open: u8) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let mut at = if text.first() == Some(&open) { skip_space(text, 1) } else { text.len() };
+    std::iter::from_fn(move || {
+        let mut name = at..at;
+        if open == b'{' {
+            if text.get(at) != Some(&b'"') {
+                return None;
+            }
+            name.end = skip_value(text, at);
+            at = skip_space(text, skip_space(text, name.end) + 1);
+        } else if matches!(text.get(at), None | Some(b']')) {
+            return None;
+        }
+        let value = at..skip_value(text, at);
+        if value.is_empty() {
+            return None;
+        }
+        at = next(text, value.end);
+        Some((name, value))
+    })
+}
+
 /// The string at `span` without escapes; `None` when there is no string.
 fn text(text: &[u8], span: Range<usize>) -> Option<Cow<'_, str>> {
     let quoted = text.get(span)?;
@@ -100,6 +124,15 @@ mod tests {
             .map(|(name, span)| (&**name, std::str::from_utf8(&source[span.clone()]).unwrap()))
             .collect();
         assert_eq!(shown, [("a", r#"{"x":"}\"]"}"#), ("b", r#"[1, 2.0 ,"3"]"#), ("c", "null")]);
+        let object = source.trim_ascii();
+        let found: Vec<&[u8]> = spans(object, b'{').map(|(_, value)| &object[value]).collect();
+        assert_eq!(found, [&br#"{"x":"}\"]"}"#[..], br#"[1, 2.0 ,"3"]"#, b"null"]);
+        let array = br#"[ 1,"]" , {"a":[]},[],null ]"#;
+        let found: Vec<&[u8]> = spans(array, b'[').map(|(_, value)| &array[value]).collect();
+        assert_eq!(found, [&b"1"[..], b"\"]\"", br#"{"a":[]}"#, b"[]", b"null"]);
+        for empty in [&b"[]"[..], b"[ ]", b"{}", b"", b"[", b"{", b"{\"", b"7"] {
+            assert_eq!(spans(empty, b'[').count() + spans(empty, b'{').count(), 0);
+        }
         assert_eq!(super::members(b"{}", 0..2), Some(vec![]));
         assert_eq!(super::members(b"[]", 0..2), None);
     }
