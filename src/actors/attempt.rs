@@ -5,7 +5,10 @@ use crate::clock;
 use crate::config::DeliveryConfig;
 use crate::delivery::destination::{BreakerSettings, Outcome, Settings};
 use crate::log::{EventLog, LogError, Query};
-use crate::model::{AttemptRecord, Destination, Ordering, RetryPolicy, Sequence, StoredEvent, Verdict};
+use crate::model::{
+    AttemptRecord, Destination, DestinationId, EventNote, Ordering, RequestNote, RetryPolicy, Sequence,
+    StoredEvent, Verdict,
+};
 use crate::webhook::{Answer, retry_after};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -34,9 +37,9 @@ pub(super) fn outcome_of(answer: &Answer) -> Outcome {
 }
 
 pub(super) fn attempt_record(
-    destination: crate::model::DestinationId,
-    sequence: Sequence,
+    (destination, sequence, event): (DestinationId, Sequence, Option<EventNote>),
     attempt: u32,
+    request: RequestNote,
     verdict: Verdict,
     answer: Answer,
 ) -> AttemptRecord {
@@ -56,9 +59,11 @@ pub(super) fn attempt_record(
     AttemptRecord {
         destination,
         sequence,
+        event,
         attempt,
         at,
         latency_ms,
+        request,
         status,
         error,
         verdict,

@@ -11,7 +11,8 @@ use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
 use crate::log::{Change, Commit, LogError, Order, Page, Query};
 use crate::model::{
-    ConsumerState, Destination, EventFilter, Heard, ReplayId, Sequence, StoredEvent, UnixMillis, Verdict,
+    ConsumerState, Destination, EventFilter, EventNote, Heard, ReplayId, RequestNote, Sequence, StoredEvent,
+    UnixMillis, Verdict,
 };
 use crate::webhook::client::WebhookClient;
 use crate::webhook::delivery::Recipient;
@@ -41,7 +42,7 @@ pub(super) struct DestinationActor {
     /// Events that wait to be sent or are under way.
     events: HashMap<Sequence, Arc<StoredEvent>>,
     /// Attempts that were answered and are not recorded.
-    answers: HashMap<Sequence, Answer>,
+    answers: HashMap<Sequence, (RequestNote, Answer)>,
     /// Attempts under way, each a task of its own: an actor's own futures are all polled whenever one wakes.
     attempts: HashMap<Sequence, JoinHandle<()>>,
     /// Outcomes that go into the log together.
@@ -168,25 +169,33 @@ impl DestinationActor {
         let (log, client, recipient) =
             (Arc::clone(&self.around.log), self.client.clone(), self.recipient.clone());
         let query = Query { up_to: sequence, ..query };
+        let request = recipient.note(replay);
         let attempt_made = async move {
             let event = match known {
                 Some(event) => event,
-                None => fetch(&*log, query).await?,
+                None => match fetch(&*log, query).await {
+                    Ok(event) => event,
+                    Err(outcome) => return (None, Err(outcome)),
+                },
             };
-            Ok(client.send(recipient.request(&event, attempt, replay, clock::now())).await)
+            let outgoing = recipient.request(&event, attempt, replay, clock::now());
+            (Some(event), Ok(client.send(outgoing).await))
         };
         let (actor, url) = (context.address(), self.url);
         let attempt = actix_rt::spawn(async move {
             // Whatever happens in an attempt, its slot is given back.
             let made = AssertUnwindSafe(attempt_made).catch_unwind().await;
-            let answer = made.unwrap_or(Err(Outcome::Interrupted));
-            actor.do_send(Answered { sequence, url, answer });
+            let (event, answer) = made.unwrap_or((None, Err(Outcome::Interrupted)));
+            actor.do_send(Answered { sequence, url, event, request, answer });
         });
         self.attempts.insert(sequence, attempt);
     }
 
     fn answered(&mut self, answered: Answered, context: &mut Context<Self>) {
-        let Answered { sequence, url, answer } = answered;
+        let Answered { sequence, url, event, request, answer } = answered;
+        if let Some(event) = event {
+            self.events.insert(sequence, event);
+        }
         self.attempts.remove(&sequence);
         let outcome = match &answer {
             Ok(answer) => match outcome_of(answer) {
@@ -205,7 +214,7 @@ impl DestinationActor {
                 _ => "the stored event cannot be read".to_owned(),
             })),
         });
-        self.answers.insert(sequence, answer);
+        self.answers.insert(sequence, (request, answer));
         let jitter = if outcome == Outcome::Success { 0.0 } else { clock::random_unit() };
         self.step(Input::Answered { sequence, outcome, jitter }, context);
     }
@@ -218,8 +227,10 @@ impl DestinationActor {
         heard: Heard,
         context: &mut Context<Self>,
     ) {
-        let Some(answer) = self.answers.remove(&sequence) else { return };
-        let attempt = Box::new(attempt_record(self.destination.id, sequence, attempt, verdict, answer));
+        let Some((request, answer)) = self.answers.remove(&sequence) else { return };
+        let event = self.events.get(&sequence).map(|event| EventNote::of(event));
+        let delivery = (self.destination.id, sequence, event);
+        let attempt = Box::new(attempt_record(delivery, attempt, request, verdict, answer));
         if self.outcomes.is_empty() {
             // Behind the answers that wait in the mailbox already: they go into the same commit.
             context.notify(FlushOutcomes);

@@ -2,7 +2,7 @@
 
 use crate::delivery::destination::Outcome;
 use crate::log::LogError;
-use crate::model::{Destination, DestinationId, Notice, Requeue, Sequence};
+use crate::model::{Destination, DestinationId, Notice, RequestNote, Requeue, Sequence, StoredEvent};
 use crate::webhook::{Answer, Outgoing};
 use actix::Message;
 use std::sync::Arc;
@@ -39,6 +39,10 @@ pub(super) struct Answered {
     pub(super) sequence: Sequence,
     /// By which of the URLs that the destination has had.
     pub(super) url: u32,
+    /// The event, when it could be read.
+    pub(super) event: Option<Arc<StoredEvent>>,
+    /// What was sent besides the event.
+    pub(super) request: RequestNote,
     /// Or why none was made.
     pub(super) answer: Result<Answer, Outcome>,
 }

@@ -11,7 +11,9 @@ mod follow;
 mod handlers;
 mod setup;
 
-pub use deliveries::Delivery;
+pub use deliveries::{
+    Counts, Delivery, DeliveryAsk, DeliveryPage, DeliverySummary, DestinationStats, Latency,
+};
 pub use destinations::{Backlog, Created, Lag, ManageError, Verified};
 pub use embed::Event;
 pub use follow::{Events, From};

@@ -1,4 +1,4 @@
-//! `/destinations`, and the deliveries of an event.
+//! `/destinations`.
 
 use super::App;
 use super::auth::Caller;
@@ -117,22 +117,12 @@ pub(crate) async fn deactivate(
     Ok(HttpResponse::Ok().json(shown(&app, &destination).await?))
 }
 
-/// `GET /events/{id}/deliveries`.
-pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&request, &app, Scope::DestinationsRead)?;
-    let params = Params::read(request.query_string(), &["limit", "cursor"])?;
-    let event = super::poll::find(&app, caller.tenant(), request.match_info().query("id")).await?;
-    let deliveries = app.broker.deliveries_of(caller.tenant(), &event).await?;
-    let rows = deliveries.iter().map(|one| (one.id(), json_of::delivery(one)));
-    super::keys::page(&request, &params, rows)
-}
-
 async fn shown(app: &App, destination: &Destination) -> Result<Value, Problem> {
     Ok(app.broker.shown(destination).await?)
 }
 
 /// Refuses the members of a body that nobody asked for.
-fn refuse_members(members: Map<String, Value>, known: &[&str]) -> Result<(), Problem> {
+pub(super) fn refuse_members(members: Map<String, Value>, known: &[&str]) -> Result<(), Problem> {
     let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
     let violation =
         |name: &String| Violation::new(format!("/{}", Violation::escape(name)), "there is no such member");
@@ -140,7 +130,7 @@ fn refuse_members(members: Map<String, Value>, known: &[&str]) -> Result<(), Pro
     if violations.is_empty() { Ok(()) } else { Err(Problem::invalid(violations)) }
 }
 
-fn id_of(request: &HttpRequest) -> Result<DestinationId, Problem> {
+pub(super) fn id_of(request: &HttpRequest) -> Result<DestinationId, Problem> {
     let missing = |_| Problem::not_found("there is no such destination");
     DestinationId::parse(request.match_info().query("id")).map_err(missing)
 }

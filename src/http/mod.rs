@@ -6,6 +6,7 @@ mod accept;
 mod auth;
 mod body;
 mod cors;
+mod deliveries;
 mod destination_json;
 mod destinations;
 mod drafts;

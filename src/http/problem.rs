@@ -225,7 +225,8 @@ impl From<ManageError> for Problem {
     fn from(error: ManageError) -> Self {
         let detail = error.to_string();
         match error {
-            ManageError::NotFound | ManageError::NoKey => Self::not_found(detail),
+            ManageError::NotFound | ManageError::NoKey | ManageError::NoDelivery => Self::not_found(detail),
+            ManageError::Expired => Self::new(StatusCode::CONFLICT, "expired", detail),
             ManageError::Invalid(errors) => Self::invalid(errors),
             ManageError::Declared => Self::new(StatusCode::CONFLICT, "declared", detail),
             ManageError::Pending(_) => Self::new(StatusCode::CONFLICT, "pending", detail),

@@ -5,7 +5,7 @@ use super::cors::Cors;
 use super::edge::Edge;
 use super::problem::Problem;
 use super::request_id::RequestIds;
-use super::{destinations, keys, metrics, operations, poll, publish, stream, tenants, tickets};
+use super::{deliveries, destinations, keys, metrics, operations, poll, publish, stream, tenants, tickets};
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard};
@@ -23,7 +23,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(batch);
     table.add(Path::at("/api/v1/events/stream").cross_origin().get(stream::open));
     table.add(Path::at("/api/v1/events/{id}").cross_origin().get(poll::one));
-    table.add(Path::at("/api/v1/events/{id}/deliveries").get(destinations::of_event));
+    table.add(Path::at("/api/v1/events/{id}/deliveries").get(deliveries::of_event));
     table.add(Path::at("/api/v1/stream-tickets").post(tickets::create));
     table.add(Path::at("/api/v1/destinations").get(destinations::list).post(destinations::create));
     table.add(
@@ -35,6 +35,10 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/destinations/{id}/verify").post(destinations::verify));
     table.add(Path::at("/api/v1/destinations/{id}/activate").post(destinations::activate));
     table.add(Path::at("/api/v1/destinations/{id}/deactivate").post(destinations::deactivate));
+    table.add(Path::at("/api/v1/destinations/{id}/deliveries").get(deliveries::list));
+    table.add(Path::at("/api/v1/destinations/{id}/stats").get(deliveries::stats));
+    table.add(Path::at("/api/v1/deliveries/{id}").get(deliveries::show));
+    table.add(Path::at("/api/v1/deliveries/{id}/resend").post(deliveries::resend));
     table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
     table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));
     table.add(Path::at("/api/v1/tenants").get(tenants::list).post(tenants::create));

@@ -1,12 +1,12 @@
 //! A log in memory, for tests: keeps every promise but durability.
 
 use super::{
-    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, MEMORY_WORK, Management,
-    Order, Page, Query, Work, write::Change,
+    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, Later, LogError,
+    LogStats, MEMORY_WORK, Management, Order, Page, Query, Work, write::Change,
 };
 use crate::model::{
-    AttemptRecord, ConsumerState, DestinationId, EncodeAs, EventId, Sequence, StoredEvent, TenantId,
-    Timestamp,
+    AttemptRecord, ConsumerState, DestinationId, EncodeAs, EventFilter, EventId, Sequence, StoredEvent,
+    TenantId, Timestamp,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -170,6 +170,27 @@ impl State {
         self.events.values().rev().find(|event| event.tenant() == tenant && event.id() == id).cloned()
     }
 
+    fn deliveries(&self, query: &DeliveryQuery) -> DeliveryRows {
+        let mut last: BTreeMap<Sequence, &AttemptRecord> = BTreeMap::new();
+        let of_destination = self.attempts.iter().filter(|one| one.destination == query.destination);
+        for one in of_destination.filter(|one| one.sequence < query.below) {
+            let known = last.entry(one.sequence).or_insert(one);
+            if one.attempt >= known.attempt {
+                *known = one;
+            }
+        }
+        let wanted = last.into_values().rev().filter(|one| (query.wanted)(one.sequence, one.verdict));
+        let noted =
+            |one: &&AttemptRecord| one.event.as_ref().is_some_and(|note| query.filter.matches_note(note));
+        let all_events = query.filter == EventFilter::default();
+        let mut rows: Vec<AttemptRecord> =
+            wanted.filter(|one| all_events || noted(one)).take(query.limit + 1).cloned().collect();
+        let has_more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let scanned_to = rows.last().filter(|_| has_more).map_or(Sequence::ZERO, |one| one.sequence);
+        DeliveryRows { last_attempts: rows, scanned_to, has_more }
+    }
+
     fn apply(&mut self, change: &Change) {
         self.management.apply(change);
         match change {
@@ -236,6 +257,10 @@ impl EventLog for MemoryLog {
                 && query.sequence.is_none_or(|seq| seq == attempt.sequence)
         });
         ready(Ok(wanted.take(query.limit).cloned().collect())).boxed()
+    }
+
+    fn deliveries(&self, query: DeliveryQuery) -> Later<DeliveryRows> {
+        ready(Ok(self.lock().deliveries(&query))).boxed()
     }
 
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {

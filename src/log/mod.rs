@@ -16,7 +16,7 @@ mod tail;
 mod write;
 
 pub use memory::MemoryLog;
-pub use read::{AttemptQuery, Order, Page, Query};
+pub use read::{AttemptQuery, DeliveryQuery, DeliveryRows, Order, Page, Query, WantedDelivery};
 pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
 pub use redb::{OpenError, RedbLog, tools};
 pub use tail::Tail;
@@ -47,6 +47,9 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Delivery attempts, oldest first.
     fn attempts(&self, query: AttemptQuery) -> Later<Vec<crate::model::AttemptRecord>>;
+
+    /// Deliveries that had an attempt, newest event first, a bounded page at a time.
+    fn deliveries(&self, query: DeliveryQuery) -> Later<DeliveryRows>;
 
     /// The newest events, all tenants, in memory: those after `after`, at most `limit`. `None` when `after`
     /// is older than what is in memory, so that the caller must [`EventLog::read`].

@@ -1,6 +1,7 @@
 //! Asking the log: queries and pages.
 
-use crate::model::{DestinationId, EventFilter, Sequence, StoredEvent, TenantId};
+use crate::model::{AttemptRecord, DestinationId, EventFilter, Sequence, StoredEvent, TenantId, Verdict};
+use std::fmt;
 use std::sync::Arc;
 
 /// Which way a page goes through the log.
@@ -90,4 +91,42 @@ pub struct AttemptQuery {
     pub sequence: Option<Sequence>,
     /// At most this many records.
     pub limit: usize,
+}
+
+/// Which deliveries are wanted, by place and by what their last attempt meant (a retry's time is not told).
+pub type WantedDelivery = Arc<dyn Fn(Sequence, Verdict) -> bool + Send + Sync>;
+
+/// One bounded read of a destination's delivery log, newest event first.
+#[derive(Clone)]
+pub struct DeliveryQuery {
+    /// The destination.
+    pub destination: DestinationId,
+    /// Only events before this place.
+    pub below: Sequence,
+    /// Asked of every delivery before anything of it is fetched.
+    pub wanted: WantedDelivery,
+    /// By type and time of the event.
+    pub filter: EventFilter,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl fmt::Debug for DeliveryQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { destination, below, filter, limit, .. } = self;
+        let mut shown = f.debug_struct("DeliveryQuery");
+        shown.field("destination", destination).field("below", below).field("filter", filter);
+        shown.field("limit", limit).finish_non_exhaustive()
+    }
+}
+
+/// What a read of the delivery log found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeliveryRows {
+    /// The last attempt of each delivery, newest event first. Its number is how many were made.
+    pub last_attempts: Vec<AttemptRecord>,
+    /// Every wanted delivery from here up to `below` is in these rows; the place to go on below.
+    pub scanned_to: Sequence,
+    /// Whether there may be more below.
+    pub has_more: bool,
 }

@@ -23,29 +23,39 @@ pub enum Verdict {
     Cancelled,
 }
 
-/// One attempt of one delivery, as the delivery log keeps it. Secrets are redacted before it is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptRecord {
-    /// Where it was sent.
-    pub destination: DestinationId,
-    /// The event's place.
-    pub sequence: Sequence,
-    /// Which attempt, from 1.
-    pub attempt: u32,
-    /// When it began.
-    pub at: UnixMillis,
-    /// How long it took.
-    pub latency_ms: u32,
-    /// The answer's status, if there was an answer.
-    pub status: Option<u16>,
-    /// Why there was none, or why it counts as a failure.
-    pub error: Option<String>,
-    /// What it means for the delivery.
-    pub verdict: Verdict,
-    /// The answer's headers, the first 64.
-    pub response_headers: Vec<(String, String)>,
-    /// The first 4 KiB of the answer's body, lossily read as UTF-8.
-    pub response_body: String,
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// No attempt was made yet.
+    Pending,
+    /// An attempt failed, another one will be made.
+    Retrying,
+    /// The endpoint took it.
+    Delivered,
+    /// No attempt is left; it can be sent again.
+    Dead,
+    /// Its event went by retention.
+    Expired,
+    /// Given up because the destination was told to skip it.
+    Cancelled,
+}
+
+impl DeliveryStatus {
+    /// Every status with its name in the API.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Pending, "pending"),
+        (Self::Retrying, "retrying"),
+        (Self::Delivered, "delivered"),
+        (Self::Dead, "dead"),
+        (Self::Expired, "expired"),
+        (Self::Cancelled, "cancelled"),
+    ];
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(status, _)| *status)
+    }
 }
 
 /// A delivery that waits for its next attempt.
@@ -130,6 +140,24 @@ impl ConsumerState {
             self.settled.insert(sequence);
         }
         self.move_to(place);
+    }
+
+    /// How far a delivery is whose last attempt meant `last`; the log keeps events from `oldest` on.
+    pub fn status_of(&self, sequence: Sequence, last: Option<Verdict>, oldest: Sequence) -> DeliveryStatus {
+        if let Some(waiting) = self.retries.get(&sequence) {
+            return match waiting.attempts {
+                _ if sequence < oldest => DeliveryStatus::Expired,
+                0 => DeliveryStatus::Pending,
+                _ => DeliveryStatus::Retrying,
+            };
+        }
+        match last {
+            None if sequence > self.place => DeliveryStatus::Pending,
+            None | Some(Verdict::Retry { .. } | Verdict::Cancelled) => DeliveryStatus::Cancelled,
+            Some(Verdict::Delivered) => DeliveryStatus::Delivered,
+            Some(Verdict::Dead) => DeliveryStatus::Dead,
+            Some(Verdict::Expired) => DeliveryStatus::Expired,
+        }
     }
 
     /// Puts deliveries back. An event that has no outcome yet is left alone: it is still to be sent.

@@ -1,6 +1,6 @@
 //! Which events a consumer wants.
 
-use super::{PayloadFilter, StoredEvent, Timestamp, event::is_type_byte};
+use super::{EventNote, PayloadFilter, StoredEvent, Timestamp, event::is_type_byte};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -95,6 +95,13 @@ impl EventFilter {
     /// Whether a type is wanted.
     pub fn matches_type(&self, event_type: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type))
+    }
+
+    /// Whether the event of a delivery is wanted, by its type and time.
+    pub fn matches_note(&self, note: &EventNote) -> bool {
+        self.matches_type(note.event_type.as_str())
+            && self.since.is_none_or(|since| note.timestamp >= since)
+            && self.until.is_none_or(|until| note.timestamp < until)
     }
 
     /// Whether an event is wanted. The tenant is not the filter's business: every read names it.

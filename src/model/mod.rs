@@ -3,6 +3,7 @@
 //! Owns what an event, a filter, a destination, a key and a delivery *are*, and the rules a single value
 //! must satisfy by itself. Knows no clock, no disk, no socket and no other module of the crate.
 
+mod attempt;
 pub mod cloudevent;
 mod delivery;
 mod destination;
@@ -19,7 +20,8 @@ mod stored;
 mod time;
 mod violation;
 
-pub use delivery::{AttemptRecord, ConsumerState, Requeue, Requeued, RetryState, Verdict};
+pub use attempt::{AttemptRecord, EventNote, RequestNote};
+pub use delivery::{ConsumerState, DeliveryStatus, Requeue, Requeued, RetryState, Verdict};
 pub use destination::{
     BodyFormat, Deactivation, DeactivationReason, Destination, DestinationStatus, Ordering, RetryPolicy,
     SealedSecret, Verification,

@@ -1,10 +1,10 @@
 //! Putting a delivery together: which headers and which body an event goes out with.
 
 use super::Outgoing;
-use super::headers::{USER_AGENT, delivery_id};
+use super::headers::{SIGNATURE, USER_AGENT, delivery_id, redacted};
 use super::signature::Signer;
 use crate::model::cloudevent::push_cloudevent;
-use crate::model::{BodyFormat, Destination, ReplayId, StoredEvent, UnixMillis};
+use crate::model::{BodyFormat, Destination, ReplayId, RequestNote, StoredEvent, UnixMillis};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub struct Recipient {
     format: BodyFormat,
     signature_header: String,
     fixed: Vec<(String, String)>,
+    note: RequestNote,
     signers: Vec<Signer>,
     id: crate::model::DestinationId,
 }
@@ -39,9 +40,15 @@ impl Recipient {
             format,
             signature_header: destination.signature_header.clone(),
             fixed,
+            note: note_of(destination, secrets.len()),
             signers: secrets.iter().map(|secret| Signer::new(secret)).collect(),
             id: destination.id,
         }
+    }
+
+    /// What the delivery log keeps of a request besides its event.
+    pub fn note(&self, replay: Option<ReplayId>) -> RequestNote {
+        RequestNote { replay, ..self.note.clone() }
     }
 
     /// The request of one attempt, of a replay when it belongs to one.
@@ -93,5 +100,17 @@ impl Recipient {
             BodyFormat::Envelope | BodyFormat::Run | BodyFormat::Audit => return event.envelope(),
         }
         out.into()
+    }
+}
+
+fn note_of(destination: &Destination, secrets: usize) -> RequestNote {
+    let is_usual = destination.signature_header.eq_ignore_ascii_case(SIGNATURE);
+    let custom = destination.headers.iter();
+    RequestNote {
+        is_cloudevent: destination.format == Some(BodyFormat::Cloudevents),
+        signatures: secrets.min(usize::from(u8::MAX)) as u8,
+        signature_header: (!is_usual).then(|| destination.signature_header.clone()),
+        headers: custom.map(|(name, value)| (name.clone(), redacted(name, value).to_owned())).collect(),
+        replay: None,
     }
 }

@@ -1,6 +1,6 @@
 //! The headers of a delivery: ours, and which ones a user may add.
 
-use crate::model::{DestinationId, Sequence};
+use crate::model::{AttemptRecord, DestinationId, Sequence};
 use std::collections::BTreeMap;
 
 /// The most headers a user may add, and the longest value.
@@ -31,6 +31,57 @@ const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-campanile-", "proxy-", ":"];
 
 /// What is sent as `User-Agent`.
 pub const USER_AGENT: &str = concat!("Campanile/", env!("CARGO_PKG_VERSION"));
+
+/// The header of the body-only signature, unless a destination names another.
+pub const SIGNATURE: &str = "X-Campanile-Signature";
+
+/// What is shown in the place of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// Parts of names whose values are taken for secrets.
+const SECRET_NAMES: &[&str] = &["auth", "cookie", "key", "password", "secret", "session", "sign", "token"];
+
+/// A header's value as the delivery log shows it.
+pub fn redacted<'v>(name: &str, value: &'v str) -> &'v str {
+    let name = name.to_ascii_lowercase();
+    if SECRET_NAMES.iter().any(|part| name.contains(part)) { REDACTED } else { value }
+}
+
+/// The headers that an attempt was made with, secrets redacted, in the order they are sent.
+pub fn sent_with(attempt: &AttemptRecord) -> Vec<(String, String)> {
+    let note = &attempt.request;
+    let media_type = if note.is_cloudevent { "application/cloudevents+json" } else { "application/json" };
+    let mut headers = vec![
+        ("User-Agent".to_owned(), USER_AGENT.to_owned()),
+        ("Content-Type".to_owned(), media_type.to_owned()),
+    ];
+    headers.extend(note.headers.iter().cloned());
+    let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
+    if let Some(event) = &attempt.event {
+        push("webhook-id", event.id.to_string());
+        push("X-Campanile-Event", event.event_type.to_string());
+    }
+    push("webhook-timestamp", attempt.at.0.div_euclid(1000).to_string());
+    push("X-Campanile-Delivery", delivery_id(attempt.destination, attempt.sequence));
+    push("X-Campanile-Attempt", attempt.attempt.to_string());
+    push("X-Campanile-Sequence", attempt.sequence.to_string());
+    if let Some(replay) = note.replay {
+        push("X-Campanile-Replay", replay.to_string());
+    }
+    if note.signatures > 0 {
+        let signatures = vec![format!("v1,{REDACTED}"); usize::from(note.signatures)];
+        push("webhook-signature", signatures.join(" "));
+        push(note.signature_header.as_deref().unwrap_or(SIGNATURE), format!("sha256={REDACTED}"));
+    }
+    headers
+}
+
+/// Reads a delivery's id.
+pub fn parse_delivery_id(text: &str) -> Option<(DestinationId, Sequence)> {
+    let (destination, sequence) = text.strip_prefix("dlv_")?.split_once('_')?;
+    let destination = DestinationId::parse(&format!("dst_{destination}")).ok()?;
+    Some((destination, Sequence::parse(sequence)?))
+}
 
 /// The id of the delivery of an event to a destination, the same for every attempt.
 pub fn delivery_id(destination: DestinationId, sequence: Sequence) -> String {
@@ -81,6 +132,24 @@ mod tests {
 
     fn wrong(name: &str, value: &str) -> usize {
         check_custom(&BTreeMap::from([(name.to_owned(), value.to_owned())])).len()
+    }
+
+    #[test]
+    fn a_delivery_id_reads_back_and_has_one_spelling() {
+        let delivery = (DestinationId::from_parts(1_771_135_204_700, 7), Sequence(42));
+        let text = delivery_id(delivery.0, delivery.1);
+        assert_eq!(parse_delivery_id(&text), Some(delivery));
+        for bad in ["", "dlv_", "dlv_x_1", &text.to_lowercase(), &text.replace("_42", "_042"), &text[4..]] {
+            assert_eq!(parse_delivery_id(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_may_be_secret_are_not_shown() {
+        for name in ["Authorization", "X-Api-Key", "Cookie", "X-Auth", "X-Access-Token", "X-My-SECRET"] {
+            assert_eq!(redacted(name, "hush"), REDACTED, "{name}");
+        }
+        assert_eq!(redacted("X-Team", "data"), "data");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod crash;
 mod crash_points;
 mod cursors;
 mod deliveries;
+mod delivery_log;
 mod destinations;
 mod disk_faults;
 mod durability;

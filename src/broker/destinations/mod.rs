@@ -32,9 +32,6 @@ use serde_json::{Map, Value};
 use shown::shown;
 use std::sync::Arc;
 
-/// The header of the body-only signature, unless a destination names another.
-pub(crate) const SIGNATURE_HEADER: &str = "X-Campanile-Signature";
-
 /// Why a destination was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManageError {
@@ -44,6 +41,12 @@ pub enum ManageError {
     /// There is no such key in the tenant.
     #[error("there is no such key")]
     NoKey,
+    /// There is no such delivery in the tenant.
+    #[error("there is no such delivery")]
+    NoDelivery,
+    /// The event of a delivery is gone.
+    #[error("the event went by retention: it cannot be sent again")]
+    Expired,
     /// What was asked for breaks rules.
     #[error("the destination is invalid")]
     Invalid(Vec<Violation>),
@@ -219,7 +222,7 @@ fn blank(
         max_in_flight: config.max_in_flight,
         rate_limit_per_s: None,
         ordering: Ordering::None,
-        signature_header: SIGNATURE_HEADER.to_owned(),
+        signature_header: crate::webhook::headers::SIGNATURE.to_owned(),
         secrets: Vec::new(),
         start_after,
         declared: false,

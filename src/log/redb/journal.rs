@@ -173,7 +173,7 @@ fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*array)
 }
 
-fn verdict_parts(verdict: Verdict) -> (u8, i64) {
+pub(super) fn verdict_parts(verdict: Verdict) -> (u8, i64) {
     match verdict {
         Verdict::Delivered => (0, 0),
         Verdict::Retry { at } => (1, at.0),
@@ -183,7 +183,7 @@ fn verdict_parts(verdict: Verdict) -> (u8, i64) {
     }
 }
 
-fn verdict_of(kind: u8, due: i64) -> Option<Verdict> {
+pub(super) fn verdict_of(kind: u8, due: i64) -> Option<Verdict> {
     match kind {
         0 => Some(Verdict::Delivered),
         1 => Some(Verdict::Retry { at: UnixMillis(due) }),

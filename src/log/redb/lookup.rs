@@ -1,12 +1,12 @@
-//! Finding single things: an event by its place or id, a key's use, a delivery's attempts.
+//! Finding single things: an event by its place or id, a key's use.
 
 use super::columns::id_hash;
 use super::query::Tables;
-use super::schema::{ATTEMPTS, IDS, KEYS};
+use super::schema::{IDS, KEYS};
 use super::segment::Segment;
 use super::shared::Shared;
-use crate::log::{AttemptQuery, LogError};
-use crate::model::{AttemptRecord, EventId, Sequence, StoredEvent, TenantId};
+use crate::log::LogError;
+use crate::model::{EventId, Sequence, StoredEvent, TenantId};
 use std::sync::Arc;
 
 /// One event by its place.
@@ -84,29 +84,6 @@ fn find_given(shared: &Shared, tenant: TenantId, id: &EventId) -> Result<Option<
         }
     }
     Ok(None)
-}
-
-/// Attempts of a destination, oldest first.
-pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<AttemptRecord>, LogError> {
-    let (low, high) = query.sequence.map_or((0, u64::MAX), |sequence| (sequence.0, sequence.0));
-    let range = (query.destination.0, low, 0)..=(query.destination.0, high, u32::MAX);
-    let mut attempts = Vec::new();
-    for segment in shared.segments.load().iter() {
-        // An attempt is never older than its event.
-        if segment.last_sequence() < low && segment.summary().is_some() {
-            continue;
-        }
-        segment.read(&*shared.disk, |transaction| {
-            for row in transaction.open_table(ATTEMPTS)?.range(range.clone())? {
-                if attempts.len() >= query.limit {
-                    break;
-                }
-                attempts.extend(serde_json::from_slice::<AttemptRecord>(row?.1.value()).ok());
-            }
-            Ok(())
-        })?;
-    }
-    Ok(attempts)
 }
 
 /// What is stored of an idempotency key, newest first.

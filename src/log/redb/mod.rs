@@ -7,6 +7,7 @@
 mod bloom;
 mod columns;
 mod control;
+mod deliveries;
 mod disk;
 mod group;
 mod journal;
@@ -27,6 +28,8 @@ mod writer;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod delivery_log_tests;
+#[cfg(test)]
 mod payload_tests;
 #[cfg(test)]
 mod power_tests;
@@ -38,7 +41,8 @@ mod tests;
 pub use disk::OpenError;
 
 use super::{
-    AttemptQuery, Bounds, Commit, Committed, EventLog, Later, LogError, LogStats, Management, Page, Query,
+    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, Later, LogError,
+    LogStats, Management, Page, Query,
 };
 use crate::config::StorageConfig;
 use crate::model::{AttemptRecord, ConsumerState, DestinationId, EventId, Sequence, StoredEvent, TenantId};
@@ -174,7 +178,11 @@ impl EventLog for RedbLog {
     }
 
     fn attempts(&self, query: AttemptQuery) -> Later<Vec<AttemptRecord>> {
-        self.readers.run(move |shared| lookup::attempts(shared, &query))
+        self.readers.run(move |shared| deliveries::attempts(shared, &query))
+    }
+
+    fn deliveries(&self, query: DeliveryQuery) -> Later<DeliveryRows> {
+        self.readers.run(move |shared| deliveries::deliveries(shared, &query))
     }
 
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {

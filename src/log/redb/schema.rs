@@ -16,7 +16,7 @@ pub(super) const JOURNAL: TableDefinition<u64, &[u8]> = TableDefinition::new("jo
 pub(super) const IDS: TableDefinition<(u64, u64), ()> = TableDefinition::new("ids");
 /// Hash of tenant and idempotency key to what it was used for.
 pub(super) const KEYS: TableDefinition<u64, &[u8]> = TableDefinition::new("keys");
-/// (destination, sequence, attempt) to attempt record as JSON.
+/// (destination, sequence, attempt) to what the attempt meant (a byte) and its record as JSON.
 pub(super) const ATTEMPTS: TableDefinition<(u128, u64, u32), &[u8]> = TableDefinition::new("attempts");
 /// What the segment is: `about`, and once it is full `sealed` and its Bloom filters.
 pub(super) const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");

@@ -1,6 +1,7 @@
 //! The one transaction of a commit.
 
 use super::columns;
+use super::deliveries;
 use super::group::Group;
 use super::journal;
 use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, JOURNAL, KEYS, NAMES, checked};
@@ -45,8 +46,8 @@ pub(super) fn write_group(
     if !group.attempts.is_empty() {
         let mut attempts = transaction.open_table(ATTEMPTS)?;
         for attempt in &group.attempts {
-            let json = serde_json::to_vec(attempt).expect("an attempt is plain data");
-            attempts.insert((attempt.destination.0, attempt.sequence.0, attempt.attempt), json.as_slice())?;
+            let row = deliveries::encode(attempt);
+            attempts.insert((attempt.destination.0, attempt.sequence.0, attempt.attempt), row.as_slice())?;
         }
     }
     if !group.journal.is_empty() {

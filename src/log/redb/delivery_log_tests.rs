@@ -1,0 +1,163 @@
+//! Lists of deliveries over many small files say what the log in memory says, whatever the pages.
+
+use super::tests::{close, draft};
+use super::*;
+use crate::config::StorageConfig;
+use crate::log::{Change, DeliveryQuery, MemoryLog};
+use crate::model::{
+    AttemptRecord, BodyFormat, Destination, DestinationStatus, EventFilter, EventNote, EventType, Heard,
+    Ordering, RequestNote, RetryPolicy, Timestamp, TypePattern, UnixMillis, Verdict, Verification,
+};
+use futures_executor::block_on;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const TENANT: TenantId = TenantId(1);
+const DESTINATION: DestinationId = DestinationId(7);
+const DAY: Duration = Duration::from_secs(86_400);
+const EVENTS: u64 = 150;
+
+/// One attempt of the event at a place: what it meant.
+type Step = (u64, Verdict);
+
+fn destination() -> Destination {
+    let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    Destination {
+        id: DESTINATION,
+        tenant: TENANT,
+        url: "https://one.example/".to_owned(),
+        description: String::new(),
+        events: Vec::new(),
+        filter: None,
+        format: Some(BodyFormat::Envelope),
+        status: DestinationStatus::Active,
+        deactivation: None,
+        verification: Verification::None,
+        verified: true,
+        headers: BTreeMap::new(),
+        retry: RetryPolicy { enabled: true, schedule_s: vec![5] },
+        timeout_ms: 1000,
+        max_in_flight: 1,
+        rate_limit_per_s: None,
+        ordering: Ordering::None,
+        signature_header: "X".to_owned(),
+        secrets: Vec::new(),
+        start_after: Sequence::ZERO,
+        declared: false,
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let verdict = prop_oneof![
+        4 => Just(Verdict::Delivered),
+        3 => Just(Verdict::Retry { at: UnixMillis(1) }),
+        2 => Just(Verdict::Dead),
+        1 => Just(Verdict::Cancelled),
+    ];
+    prop::collection::vec((1..=EVENTS, verdict), 0..200)
+}
+
+/// The same commits for either log; events and attempts mixed, so that attempts are in other files than their events.
+fn commits(steps: &[Step], events: usize) -> Vec<Commit> {
+    let pad = "x".repeat(60_000);
+    let data = format!("{{\"pad\":\"{pad}\"}}");
+    let put = vec![Change::PutDestination(Box::new(destination()))];
+    let mut commits = vec![Commit { changes: put, ..Commit::default() }];
+    let mut published = 0;
+    let mut made = BTreeMap::new();
+    for (sequence, verdict) in steps {
+        while published < *sequence as usize || (published < events && !published.is_multiple_of(7)) {
+            published += 1;
+            let event_type = if published.is_multiple_of(3) { "b" } else { "a" };
+            let events = vec![draft(event_type, Some(&format!("e{published}")), &data)];
+            commits.push(Commit { tenant: Some(TENANT), events, ..Commit::default() });
+        }
+        let attempt = made.entry(*sequence).and_modify(|made| *made += 1).or_insert(1);
+        commits.push(Commit { changes: vec![outcome(*sequence, *attempt, *verdict)], ..Commit::default() });
+    }
+    commits
+}
+
+fn outcome(sequence: u64, attempt: u32, verdict: Verdict) -> Change {
+    let event_type = if sequence.is_multiple_of(3) { "b" } else { "a" };
+    let event = EventNote {
+        id: EventId::parse(&format!("e{sequence}")).unwrap(),
+        event_type: EventType::parse(event_type).unwrap(),
+        timestamp: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+    };
+    let attempt = AttemptRecord {
+        destination: DESTINATION,
+        sequence: Sequence(sequence),
+        event: Some(event),
+        attempt,
+        at: UnixMillis(5),
+        latency_ms: 1,
+        request: RequestNote::default(),
+        status: Some(200),
+        error: None,
+        verdict,
+        response_headers: Vec::new(),
+        response_body: String::new(),
+    };
+    Change::Outcome { attempt: Box::new(attempt), place: Sequence::ZERO, heard: Heard::Nothing }
+}
+
+/// Follows the pages of a list to their end.
+fn follow(
+    log: &dyn EventLog,
+    only: Option<Verdict>,
+    filter: &EventFilter,
+    limit: usize,
+) -> Vec<AttemptRecord> {
+    let mut below = Sequence(u64::MAX);
+    let mut found = Vec::new();
+    loop {
+        let query = DeliveryQuery {
+            destination: DESTINATION,
+            below,
+            wanted: Arc::new(move |_, verdict| {
+                only.is_none_or(|only| std::mem::discriminant(&only) == std::mem::discriminant(&verdict))
+            }),
+            filter: filter.clone(),
+            limit,
+        };
+        let rows = block_on(log.deliveries(query)).unwrap();
+        assert!(rows.last_attempts.len() <= limit);
+        found.extend(rows.last_attempts);
+        if !rows.has_more {
+            return found;
+        }
+        assert!(rows.scanned_to < below, "a page moves on");
+        below = rows.scanned_to;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn pages_over_many_files_say_what_a_plain_list_says(steps in steps(), limit in 1_usize..40) {
+        let folder = tempfile::tempdir().unwrap();
+        let small = StorageConfig {
+            path: folder.path().to_owned(), cache_bytes: 1 << 20, min_free: 0, segment_bytes: 1, tail_bytes: 1,
+            ..StorageConfig::default()
+        };
+        let (redb, memory) = (RedbLog::open(&small, DAY).unwrap(), MemoryLog::default());
+        for commit in commits(&steps, EVENTS as usize) {
+            block_on(redb.commit(commit.clone())).unwrap();
+            block_on(memory.commit(commit)).unwrap();
+        }
+        let of_a = EventFilter::of_types(vec![TypePattern::parse("a").unwrap()]);
+        for filter in [EventFilter::default(), of_a] {
+            for only in [None, Some(Verdict::Delivered), Some(Verdict::Dead)] {
+                let plain = follow(&memory, only, &filter, 10_000);
+                prop_assert_eq!(follow(&*redb, only, &filter, limit), plain.clone());
+                prop_assert_eq!(follow(&memory, only, &filter, limit), plain);
+            }
+        }
+        let published = redb.bounds().borrow().head.0;
+        prop_assert!(redb.stats().segments > 2 || published < EVENTS, "{published} events in one file show little");
+        close(&redb);
+    }
+}
