@@ -8,6 +8,7 @@ mod deliveries;
 mod destinations;
 mod embed;
 mod follow;
+mod functions;
 mod handlers;
 mod setup;
 
@@ -17,6 +18,7 @@ pub use deliveries::{
 pub use destinations::{Backlog, Created, Lag, ManageError, Verified};
 pub use embed::Event;
 pub use follow::{Events, From};
+pub use functions::{CreatedFunction, FunctionError, SubscribeOptions};
 pub use setup::check;
 
 use crate::actors::{Actors, ActorsError, OpenSecrets};

@@ -51,6 +51,7 @@ impl Config {
         root.section("events", |section| self.read_events(section));
         self.read_delivery(root);
         self.read_stream(root);
+        self.read_functions(root);
         self.read_keys(root);
     }
 
@@ -124,6 +125,20 @@ impl Config {
             section.set("ca_file", &mut delivery.ca_file, |raw| path(raw).map(Some));
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));
             section.set("shards", &mut delivery.shards, |raw| whole(raw, 0..=64));
+        });
+    }
+
+    fn read_functions(&mut self, root: &mut Section<'_>) {
+        root.section("functions", |section| {
+            let functions = &mut self.functions;
+            section.set("timeout", &mut functions.timeout, |raw| wait(raw).and_then(at_least_a_millisecond));
+            section.set("max_functions", &mut functions.max_functions, |raw| whole(raw, 0..=1_000_000));
+            section.set("max_subscriptions", &mut functions.max_subscriptions, |raw| whole(raw, 0..=1023));
+            section.set("max_gates", &mut functions.max_gates, |raw| whole(raw, 1..=100_000));
+            section.set("max_in_flight", &mut functions.max_in_flight, |raw| whole(raw, 1..=10_000));
+            section.set("max_answer", &mut functions.max_answer, |raw| {
+                size(raw, 1024..=64 << 20).map(|bytes| bytes as usize)
+            });
         });
     }
 

@@ -30,6 +30,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// Event streams.
     pub stream: StreamConfig,
+    /// Functions.
+    pub functions: FunctionsConfig,
     /// API keys known from the start.
     pub keys: Vec<KeyConfig>,
 }
@@ -244,6 +246,36 @@ impl Default for StreamConfig {
             max_clients: 20_000,
             client_buffer: 64 * 1024,
             stall_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// `[functions]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionsConfig {
+    /// The time-out of a call, for functions that name none.
+    pub timeout: Duration,
+    /// The most functions a tenant may have, and the most apps.
+    pub max_functions: usize,
+    /// The most subscriptions a tenant may have, at most 1023.
+    pub max_subscriptions: usize,
+    /// PRE events whose functions may run at once.
+    pub max_gates: usize,
+    /// Calls of one subscription that may run at once; more wait.
+    pub max_in_flight: u32,
+    /// The largest answer of a function, in bytes.
+    pub max_answer: usize,
+}
+
+impl Default for FunctionsConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(300),
+            max_functions: 1000,
+            max_subscriptions: 1000,
+            max_gates: 4096,
+            max_in_flight: 256,
+            max_answer: 256 * 1024,
         }
     }
 }

@@ -5,12 +5,14 @@
 mod accept;
 mod auth;
 mod body;
+mod cloud;
 mod cors;
 mod deliveries;
 mod destination_json;
 mod destinations;
 mod drafts;
 mod edge;
+mod functions;
 mod idempotency;
 mod keys;
 mod metrics;

@@ -121,6 +121,20 @@ impl Problem {
         self
     }
 
+    /// The answer in the words of the cloud's event calls. What breaks a rule is 400 there.
+    pub(super) fn in_envelope(&self) -> HttpResponse {
+        let parts = &self.0;
+        let status = match parts.status {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let mut response = HttpResponse::build(status);
+        for (name, value) in &parts.headers {
+            response.insert_header((name.clone(), value.as_str()));
+        }
+        response.json(json!({"success": false, "message": parts.detail}))
+    }
+
     /// The answer to the request of this id.
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         let parts = &self.0;

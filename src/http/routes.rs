@@ -5,7 +5,10 @@ use super::cors::Cors;
 use super::edge::Edge;
 use super::problem::Problem;
 use super::request_id::RequestIds;
-use super::{deliveries, destinations, keys, metrics, operations, poll, publish, stream, tenants, tickets};
+use super::{
+    cloud, deliveries, destinations, functions, keys, metrics, operations, poll, publish, stream, tenants,
+    tickets,
+};
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard};
@@ -39,6 +42,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/destinations/{id}/stats").get(deliveries::stats));
     table.add(Path::at("/api/v1/deliveries/{id}").get(deliveries::show));
     table.add(Path::at("/api/v1/deliveries/{id}/resend").post(deliveries::resend));
+    add_functions(table);
     table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
     table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));
     table.add(Path::at("/api/v1/tenants").get(tenants::list).post(tenants::create));
@@ -47,6 +51,20 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/readyz").get(operations::ready));
     table.add(Path::at("/metrics").get(metrics::show));
     table.add(Path::at("/").get(operations::root));
+}
+
+/// Apps, functions, and the cloud's event calls.
+fn add_functions(table: &mut Table<'_>) {
+    table.add(Path::at("/api/v1/apps").get(functions::list_apps).post(functions::create_app));
+    let app = Path::at("/api/v1/apps/{slug}").get(functions::show_app);
+    table.add(app.patch(functions::change_app).delete(functions::remove_app));
+    table.add(Path::at("/api/v1/functions").get(functions::list).post(functions::create));
+    let function = Path::at("/api/v1/functions/{id}").get(functions::show);
+    table.add(function.patch(functions::change).delete(functions::remove));
+    table.add(Path::at("/api/cloud/events/").get(cloud::list));
+    table.add(Path::at("/api/cloud/events/{event}/subscribe/").post(cloud::subscribe));
+    table.add(Path::at("/api/cloud/events/{event}/unsubscribe/").post(cloud::unsubscribe));
+    table.add(Path::at("/api/apps/{app_slug}/events/{event}/").get(cloud::of_app));
 }
 
 /// Adds everything to the application of one worker thread.

@@ -1,15 +1,19 @@
 //! A log in memory, for tests: keeps every promise but durability.
 
+mod runs;
+
 use super::{
-    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, Later, LogError,
-    LogStats, MEMORY_WORK, Management, Order, Page, Query, Work, write::Change,
+    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, InvocationQuery,
+    InvocationRows, Later, LogError, LogStats, MEMORY_WORK, Management, Order, Page, Query, Work,
+    write::Change,
 };
 use crate::model::{
-    AttemptRecord, ConsumerState, DestinationId, EncodeAs, EventFilter, EventId, Sequence, StoredEvent,
-    TenantId, Timestamp,
+    AttemptRecord, ClosedGate, ConsumerState, DestinationId, EncodeAs, EventFilter, EventId, EventMode,
+    FunctionChange, Gate, InvocationId, InvocationRecord, Sequence, StoredEvent, TenantId, Timestamp,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use runs::Runs;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -29,6 +33,7 @@ struct State {
     keys: HashMap<(Option<TenantId>, String), ([u8; 32], Committed)>,
     attempts: Vec<AttemptRecord>,
     consumers: BTreeMap<DestinationId, ConsumerState>,
+    runs: Runs,
     management: Management,
     commits: u64,
     closed: bool,
@@ -68,8 +73,10 @@ impl MemoryLog {
             return if known == content { Ok(replay) } else { Err(LogError::KeyReused) };
         }
         let committed = state.append(commit.tenant, commit.events)?;
-        for change in &commit.changes {
-            state.apply(change);
+        for mut change in commit.changes {
+            if change.takes_place(&committed) {
+                state.apply(&change);
+            }
         }
         state.commits += 1;
         if let Some((name, content)) = key {
@@ -193,6 +200,7 @@ impl State {
 
     fn apply(&mut self, change: &Change) {
         self.management.apply(change);
+        self.runs.apply(change);
         match change {
             Change::PutDestination(destination) => {
                 let start = ConsumerState::starting_after(destination.start_after);
@@ -228,7 +236,24 @@ impl State {
                     consumer.health.notice = *notice;
                 }
             }
-            Change::PutTenant(_) | Change::PutKey(_) | Change::RemoveKey(_) => {}
+            Change::Invoked { record, place, heard } => {
+                let consumer = record.consumer.and_then(|id| self.consumers.get_mut(&id));
+                if let (Some(consumer), Some(verdict)) = (consumer, record.verdict) {
+                    consumer.apply(record.sequence, record.attempt, verdict, *place);
+                    consumer.health.hear(*heard);
+                }
+            }
+            Change::Functions(change) => match &**change {
+                FunctionChange::PutSubscription(one) if one.mode == EventMode::Post => {
+                    let start = ConsumerState::starting_after(one.start_after);
+                    self.consumers.entry(one.consumer).or_insert(start);
+                }
+                FunctionChange::RemoveSubscription(_, _, consumer) => {
+                    self.consumers.remove(consumer);
+                }
+                _ => {}
+            },
+            Change::PutTenant(_) | Change::PutKey(_) | Change::RemoveKey(_) | Change::Gate(_) => {}
         }
     }
 }
@@ -285,6 +310,22 @@ impl EventLog for MemoryLog {
 
     fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {
         self.lock().consumers.get(&id).cloned()
+    }
+
+    fn gates(&self) -> Vec<Gate> {
+        self.lock().runs.gates.values().cloned().collect()
+    }
+
+    fn closed_gate(&self, tenant: TenantId, sequence: Sequence) -> Later<Option<ClosedGate>> {
+        ready(Ok(self.lock().runs.closed(tenant, sequence))).boxed()
+    }
+
+    fn invocations(&self, query: InvocationQuery) -> Later<InvocationRows> {
+        ready(Ok(self.lock().runs.list(&query))).boxed()
+    }
+
+    fn invocation(&self, tenant: TenantId, id: InvocationId) -> Later<Vec<InvocationRecord>> {
+        ready(Ok(self.lock().runs.one(tenant, id))).boxed()
     }
 
     fn health(&self) -> Result<(), LogError> {

@@ -16,13 +16,19 @@ mod tail;
 mod write;
 
 pub use memory::MemoryLog;
-pub use read::{AttemptQuery, DeliveryQuery, DeliveryRows, Order, Page, Query, WantedDelivery};
+pub use read::{
+    AttemptQuery, DeliveryQuery, DeliveryRows, InvocationQuery, InvocationRows, Order, Page, Query,
+    WantedDelivery,
+};
 pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
 pub use redb::{OpenError, RedbLog, tools};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
 
-use crate::model::{ConsumerState, DestinationId, EventId, Sequence, StoredEvent, TenantId};
+use crate::model::{
+    ClosedGate, ConsumerState, DestinationId, EventId, Gate, InvocationId, InvocationRecord, Sequence,
+    StoredEvent, TenantId,
+};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -66,6 +72,18 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// A consumer's progress; `None` when there is no such destination.
     fn consumer(&self, id: DestinationId) -> Option<ConsumerState>;
+
+    /// The runs of PRE events that are under way, and those that were when the log was last closed.
+    fn gates(&self) -> Vec<Gate>;
+
+    /// How the run of a PRE event ended, with every task's record; `None` while it is under way.
+    fn closed_gate(&self, tenant: TenantId, sequence: Sequence) -> Later<Option<ClosedGate>>;
+
+    /// Invocations that had an attempt or were begun, newest first, a bounded page at a time.
+    fn invocations(&self, query: InvocationQuery) -> Later<InvocationRows>;
+
+    /// Everything that is kept of one invocation, oldest attempt first.
+    fn invocation(&self, tenant: TenantId, id: InvocationId) -> Later<Vec<InvocationRecord>>;
 
     /// Whether commits are possible, for readiness: the error that the next one would get.
     fn health(&self) -> Result<(), LogError>;

@@ -1,6 +1,9 @@
 //! Asking the log: queries and pages.
 
-use crate::model::{AttemptRecord, DestinationId, EventFilter, Sequence, StoredEvent, TenantId, Verdict};
+use crate::model::{
+    AttemptRecord, DestinationId, EventFilter, InvocationId, InvocationRecord, InvocationStatus, Sequence,
+    StoredEvent, TenantId, Verdict,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -129,4 +132,30 @@ pub struct DeliveryRows {
     pub scanned_to: Sequence,
     /// Whether there may be more below.
     pub has_more: bool,
+}
+
+/// One bounded read of a tenant's invocations, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvocationQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Only those before this one; `None` for all.
+    pub below: Option<InvocationId>,
+    /// Those of one function.
+    pub function: Option<u64>,
+    /// Those of one event.
+    pub sequence: Option<Sequence>,
+    /// Those that are this far.
+    pub status: Option<InvocationStatus>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// What a read of invocations found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct InvocationRows {
+    /// The last record of each, newest first. Its attempt is how many were made.
+    pub rows: Vec<InvocationRecord>,
+    /// When there may be more: every wanted one down to this is in these rows.
+    pub more_below: Option<InvocationId>,
 }

@@ -1,8 +1,8 @@
 //! Writing the log: what one commit may hold, and the state that commits change.
 
 use crate::model::{
-    AttemptRecord, Destination, DestinationId, EventDraft, Heard, Key, KeyHash, KeyId, Notice, Requeue,
-    Sequence, StoredEvent, Tenant, TenantId,
+    AttemptRecord, Destination, DestinationId, EventDraft, FunctionBook, FunctionChange, GateChange, Heard,
+    InvocationRecord, Key, KeyHash, KeyId, Notice, Requeue, Sequence, StoredEvent, Tenant, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -80,6 +80,19 @@ pub enum Change {
         /// Everything up to here is given up, retries that wait as well.
         skip_to: Option<Sequence>,
     },
+    /// Apps, functions, subscriptions and guards.
+    Functions(Box<FunctionChange>),
+    /// A PRE event's run begins, with the commit's first event when that is a new one, or ends.
+    Gate(Box<GateChange>),
+    /// An attempt of a POST event's function, and the place of its subscription that follows from it.
+    Invoked {
+        /// What happened; kept in the list of invocations. Its consumer and its verdict are given.
+        record: Box<InvocationRecord>,
+        /// The consumer's place after it.
+        place: Sequence,
+        /// What it says about the function.
+        heard: Heard,
+    },
     /// What was told of an endpoint's health.
     Notice {
         /// Whose.
@@ -87,6 +100,22 @@ pub enum Change {
         /// What.
         notice: Notice,
     },
+}
+
+impl Change {
+    /// Gives a run that begins the place of its event. False when there is nothing to begin: the event was there
+    /// already.
+    pub(super) fn takes_place(&mut self, committed: &Committed) -> bool {
+        let Self::Gate(change) = self else { return true };
+        let GateChange::Open(gate) = &mut **change else { return true };
+        let (Some(event), Some(true)) = (committed.events.first(), committed.fresh.first()) else {
+            return false;
+        };
+        gate.sequence = event.sequence();
+        gate.event_id = Some(event.id().clone());
+        gate.opened_at = event.stored_at();
+        true
+    }
 }
 
 /// Tenants, keys and destinations: small, read on every request, replaced as a whole when they change.
@@ -102,6 +131,8 @@ pub struct Management {
     pub keys_by_hash: HashMap<KeyHash, Arc<Key>>,
     /// By id.
     pub destinations: BTreeMap<DestinationId, Arc<Destination>>,
+    /// Apps, functions, subscriptions and guards.
+    pub functions: Arc<FunctionBook>,
 }
 
 impl Management {
@@ -129,7 +160,10 @@ impl Management {
             Change::RemoveDestination(id) => {
                 self.destinations.remove(id);
             }
+            Change::Functions(change) => Arc::make_mut(&mut self.functions).apply(change),
             Change::Outcome { .. }
+            | Change::Invoked { .. }
+            | Change::Gate(_)
             | Change::Requeue(_)
             | Change::MovePlace { .. }
             | Change::Resume { .. }

@@ -10,6 +10,7 @@ mod destination;
 mod event;
 mod expression;
 mod filter;
+mod function;
 mod health;
 mod ids;
 pub mod json;
@@ -29,6 +30,11 @@ pub use destination::{
 pub use event::{EventDraft, EventType};
 pub use expression::{ExpressionError, MAX_EXPRESSION_BYTES, PayloadFilter};
 pub use filter::{EventFilter, TypePattern};
+pub use function::{
+    App, ClosedGate, Conflict, EventMode, FailureKind, Function, FunctionBook, FunctionChange, Gate,
+    GateChange, GateOutcome, Guard, GuardStage, InvocationId, InvocationRecord, InvocationStatus, Numbers,
+    OnError, Patch, SLOTS, Subscription, Target, Task, TaskContext, apply_patches, merge_patch, task_id,
+};
 pub use health::{Failing, Health, Heard, Notice};
 pub use ids::{DestinationId, EventId, InvalidId, KeyId, ReplayId, TenantId};
 pub use json_text::push_json_string;

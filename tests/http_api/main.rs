@@ -12,6 +12,7 @@ mod auth;
 mod bad_json;
 mod cloudevents;
 mod framing;
+mod functions;
 mod idempotency;
 mod keys;
 mod operations;

@@ -109,7 +109,7 @@ impl Draft {
     }
 }
 
-fn read_url(fields: &mut Fields, config: &DeliveryConfig) -> Option<String> {
+pub(in crate::broker) fn read_url(fields: &mut Fields, config: &DeliveryConfig) -> Option<String> {
     let value = fields.take("url")?;
     let Some(url) = value.as_str() else {
         fields.refuse("url", "a string");
@@ -183,7 +183,7 @@ fn read_signature_header(value: &Value) -> Result<String, String> {
     headers::check_signature_header(name).map(|()| name.to_owned())
 }
 
-fn read_schedule(value: &Value) -> Result<Vec<u64>, String> {
+pub(in crate::broker) fn read_schedule(value: &Value) -> Result<Vec<u64>, String> {
     let wanted =
         || format!("a list of 1 to {MOST_RETRIES} whole numbers of seconds, each 1 to {LONGEST_WAIT_S}");
     let list = value.as_array().filter(|list| (1..=MOST_RETRIES).contains(&list.len())).ok_or_else(wanted)?;

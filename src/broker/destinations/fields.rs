@@ -4,32 +4,32 @@ use crate::model::Violation;
 use serde_json::{Map, Value};
 
 /// The members of an object that have not been read yet, and what was wrong with those that have.
-pub(super) struct Fields {
+pub(in crate::broker) struct Fields {
     members: Map<String, Value>,
     prefix: String,
-    pub(super) violations: Vec<Violation>,
+    pub(in crate::broker) violations: Vec<Violation>,
 }
 
 impl Fields {
-    pub(super) fn of(members: Map<String, Value>, prefix: &str) -> Self {
+    pub(in crate::broker) fn of(members: Map<String, Value>, prefix: &str) -> Self {
         Self { members, prefix: prefix.to_owned(), violations: Vec::new() }
     }
 
     /// Takes a member out; `None` when it is absent.
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(in crate::broker) fn take(&mut self, name: &str) -> Option<Value> {
         self.members.remove(name)
     }
 
-    pub(super) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+    pub(in crate::broker) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.violations.push(Violation::new(format!("{}/{name}", self.prefix), detail));
     }
 
-    pub(super) fn push(&mut self, violation: Violation) {
+    pub(in crate::broker) fn push(&mut self, violation: Violation) {
         self.violations.push(violation.under(&self.prefix));
     }
 
     /// A member read by `read`, whose error says what it should have been.
-    pub(super) fn read<T>(
+    pub(in crate::broker) fn read<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&Value) -> Result<T, String>,
@@ -44,7 +44,7 @@ impl Fields {
         }
     }
 
-    pub(super) fn text(&mut self, name: &str, max_chars: usize) -> Option<String> {
+    pub(in crate::broker) fn text(&mut self, name: &str, max_chars: usize) -> Option<String> {
         self.read(name, |value| match value.as_str() {
             Some(text) if text.chars().count() <= max_chars && !text.chars().any(char::is_control) => {
                 Ok(text.to_owned())
@@ -53,11 +53,15 @@ impl Fields {
         })
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(in crate::broker) fn flag(&mut self, name: &str) -> Option<bool> {
         self.read(name, |value| value.as_bool().ok_or_else(|| "true or false".to_owned()))
     }
 
-    pub(super) fn whole(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(in crate::broker) fn whole(
+        &mut self,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
         self.read(name, |value| {
             let wanted = || format!("a whole number from {} to {}", range.start(), range.end());
             value.as_u64().filter(|number| range.contains(number)).ok_or_else(wanted)
@@ -65,7 +69,7 @@ impl Fields {
     }
 
     /// Refuses the members nobody asked for, and gives everything that was wrong.
-    pub(super) fn finish(mut self) -> Vec<Violation> {
+    pub(in crate::broker) fn finish(mut self) -> Vec<Violation> {
         for name in self.members.keys() {
             let pointer = format!("{}/{}", self.prefix, Violation::escape(name));
             self.violations.push(Violation::new(pointer, "there is no such member"));

@@ -2,8 +2,8 @@
 //! actors follows.
 
 mod declared;
-mod draft;
-mod fields;
+pub(super) mod draft;
+pub(super) mod fields;
 #[cfg(test)]
 mod filter_tests;
 mod lag;
@@ -254,12 +254,12 @@ fn update(destination: &mut Destination, draft: Draft) {
     set(&mut destination.verification, draft.verification);
 }
 
-fn new_destination_id(now: UnixMillis) -> DestinationId {
+pub(super) fn new_destination_id(now: UnixMillis) -> DestinationId {
     DestinationId::from_parts(now.0.unsigned_abs(), u128::from_le_bytes(clock::random()))
 }
 
 /// `whsec_` and 32 random bytes in base64 (Standard Webhooks).
-fn new_signing_secret() -> String {
+pub(super) fn new_signing_secret() -> String {
     format!("whsec_{}", BASE64_STANDARD.encode(clock::random::<32>()))
 }
 

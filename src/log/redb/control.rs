@@ -5,7 +5,7 @@ use super::disk::{Disk, OpenError, UNFINISHED};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, RetryRow, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
 use crate::model::{
-    ConsumerState, DestinationId, Health, ReplayId, Requeued, RetryState, Sequence, UnixMillis,
+    ConsumerState, DestinationId, Gate, Health, ReplayId, Requeued, RetryState, Sequence, UnixMillis,
 };
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ const CACHE: usize = 2 << 20;
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Kept {
     pub(super) consumers: BTreeMap<DestinationId, ConsumerState>,
+    /// Runs of PRE events that are under way.
+    pub(super) gates: BTreeMap<Sequence, Gate>,
 }
 
 /// What changed since the last checkpoint.
@@ -27,11 +29,16 @@ pub(super) struct Dirty {
     pub(super) consumers: BTreeSet<DestinationId>,
     pub(super) retries: BTreeSet<(DestinationId, Sequence)>,
     pub(super) oldest: bool,
+    pub(super) gates: bool,
 }
 
 impl Dirty {
     pub(super) fn is_clean(&self) -> bool {
-        !self.management && !self.oldest && self.consumers.is_empty() && self.retries.is_empty()
+        !self.management
+            && !self.oldest
+            && !self.gates
+            && self.consumers.is_empty()
+            && self.retries.is_empty()
     }
 }
 
@@ -124,6 +131,10 @@ fn write(
             let changes = snapshot(management);
             control.insert("management", to_checked_json("management", &changes).as_slice())?;
         }
+        if dirty.gates {
+            let gates: Vec<&Gate> = kept.gates.values().collect();
+            control.insert("gates", to_checked_json("gates", &gates).as_slice())?;
+        }
         let mut retries = transaction.open_table(RETRIES)?;
         for id in &dirty.consumers {
             let name = format!("place/{id}");
@@ -182,7 +193,9 @@ fn snapshot(management: &Management) -> Vec<Change> {
     let keys = management.keys.values().map(|key| Change::PutKey((**key).clone()));
     let destinations =
         management.destinations.values().map(|one| Change::PutDestination(Box::new((**one).clone())));
-    tenants.chain(keys).chain(destinations).collect()
+    let functions = management.functions.snapshot().into_iter();
+    let functions = functions.map(|change| Change::Functions(Box::new(change)));
+    tenants.chain(keys).chain(destinations).chain(functions).collect()
 }
 
 fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb::Error> {
@@ -210,6 +223,10 @@ fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb
                 for change in &changes {
                     checkpoint.management.apply(change);
                 }
+            }
+            "gates" => {
+                let gates: Vec<Gate> = from_checked_json("gates", value.value()).ok_or_else(unreadable)?;
+                checkpoint.kept.gates = gates.into_iter().map(|gate| (gate.sequence, gate)).collect();
             }
             name => {
                 let id = name.strip_prefix("place/").and_then(|id| DestinationId::parse(id).ok());

@@ -3,6 +3,7 @@
 //! A group holds requests that become durable together; a request that is refused leaves no trace in it.
 
 use super::columns::{Entry, key_hash};
+use super::invocations;
 use super::journal;
 use super::lookup;
 use super::row;
@@ -42,6 +43,7 @@ pub(super) struct Group<'a> {
     pub(super) bytes: usize,
     pub(super) journal: Vec<journal::Entry>,
     pub(super) attempts: Vec<AttemptRecord>,
+    pub(super) invocations: Vec<invocations::Row>,
     pub(super) keys: Vec<(u64, Vec<u8>)>,
     by_id: HashMap<(TenantId, EventId), Arc<StoredEvent>>,
     by_key: HashMap<(TenantId, String), ([u8; 32], Committed)>,
@@ -71,6 +73,7 @@ impl<'a> Group<'a> {
             bytes: 0,
             journal: Vec::new(),
             attempts: Vec::new(),
+            invocations: Vec::new(),
             keys: Vec::new(),
             by_id: HashMap::new(),
             by_key: HashMap::new(),
@@ -105,10 +108,14 @@ impl<'a> Group<'a> {
         if let Some(key) = key {
             self.remember_key(tenant, key, &committed);
         }
-        for change in changes {
+        for mut change in changes {
+            if !change.takes_place(&committed) {
+                continue;
+            }
             if let Change::Outcome { attempt, .. } = &change {
                 self.attempts.push((**attempt).clone());
             }
+            self.invocations.extend(invocations::rows_of(&mut change));
             self.journal.push(journal::Entry::of(change));
         }
         Ok(committed)

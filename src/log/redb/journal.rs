@@ -1,7 +1,7 @@
 //! The journal of a commit: what it changed besides events, compact for what happens often.
 
 use crate::log::Change;
-use crate::model::{DestinationId, Heard, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
+use crate::model::{DestinationId, GateChange, Heard, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
 
 const VERSION: u8 = 1;
 const OUTCOME: u8 = 1;
@@ -9,6 +9,7 @@ const MOVE_PLACE: u8 = 2;
 const MANAGEMENT: u8 = 3;
 const OLDEST: u8 = 4;
 const REQUEUE: u8 = 5;
+const GATE: u8 = 6;
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,8 @@ pub(super) enum Entry {
     Requeue(Box<Requeue>),
     /// [`Change::MovePlace`].
     MovePlace { destination: DestinationId, place: Sequence },
+    /// [`Change::Gate`], without the records of a run that ended: they are rows of their own.
+    Gate(Box<GateChange>),
     /// Any other change.
     Management(Box<Change>),
     /// Retention moved the oldest kept event here.
@@ -43,6 +46,15 @@ impl Entry {
                 place,
                 heard,
             },
+            Change::Invoked { record, place, heard } => Self::Outcome {
+                destination: record.consumer.unwrap_or(DestinationId(0)),
+                sequence: record.sequence,
+                attempts: record.attempt,
+                verdict: record.verdict.unwrap_or(Verdict::Dead),
+                place,
+                heard,
+            },
+            Change::Gate(gate) => Self::Gate(gate),
             Change::Requeue(requeue) => Self::Requeue(requeue),
             Change::MovePlace { destination, place } => Self::MovePlace { destination, place },
             management => Self::Management(Box::new(management)),
@@ -86,16 +98,31 @@ fn push(row: &mut Vec<u8>, entry: &Entry) {
             row.extend_from_slice(&place.0.to_le_bytes());
         }
         Entry::Management(change) => {
-            let json = serde_json::to_vec(change).expect("a change is plain data");
             row.push(MANAGEMENT);
-            row.extend_from_slice(&(json.len() as u32).to_le_bytes());
-            row.extend_from_slice(&json);
+            push_json(row, change);
+        }
+        Entry::Gate(change) => {
+            row.push(GATE);
+            push_json(row, change);
         }
         Entry::Oldest(oldest) => {
             row.push(OLDEST);
             row.extend_from_slice(&oldest.0.to_le_bytes());
         }
     }
+}
+
+fn push_json(row: &mut Vec<u8>, value: &impl serde::Serialize) {
+    let json = serde_json::to_vec(value).expect("a change is plain data");
+    row.extend_from_slice(&(json.len() as u32).to_le_bytes());
+    row.extend_from_slice(&json);
+}
+
+fn pull_json<T: serde::de::DeserializeOwned>(rest: &mut &[u8]) -> Option<T> {
+    let len = u32::from_le_bytes(array(rest)?) as usize;
+    let (json, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    serde_json::from_slice(json).ok()
 }
 
 fn push_requeue(row: &mut Vec<u8>, requeue: &Requeue) {
@@ -142,12 +169,8 @@ fn pull(kind: u8, rest: &mut &[u8]) -> Option<Entry> {
             let destination = DestinationId(u128::from_le_bytes(array(rest)?));
             Some(Entry::MovePlace { destination, place: Sequence(u64::from_le_bytes(array(rest)?)) })
         }
-        MANAGEMENT => {
-            let len = u32::from_le_bytes(array(rest)?) as usize;
-            let (json, after) = rest.split_at_checked(len)?;
-            *rest = after;
-            serde_json::from_slice(json).ok().map(Entry::Management)
-        }
+        MANAGEMENT => pull_json(rest).map(Entry::Management),
+        GATE => pull_json(rest).map(Entry::Gate),
         OLDEST => Some(Entry::Oldest(Sequence(u64::from_le_bytes(array(rest)?)))),
         _ => None,
     }

@@ -10,6 +10,7 @@ mod control;
 mod deliveries;
 mod disk;
 mod group;
+mod invocations;
 mod journal;
 mod lookup;
 mod open;
@@ -30,6 +31,8 @@ mod damage_tests;
 #[cfg(test)]
 mod delivery_log_tests;
 #[cfg(test)]
+mod invocation_tests;
+#[cfg(test)]
 mod payload_tests;
 #[cfg(test)]
 mod power_tests;
@@ -41,11 +44,14 @@ mod tests;
 pub use disk::OpenError;
 
 use super::{
-    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, Later, LogError,
-    LogStats, Management, Page, Query,
+    AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, InvocationQuery,
+    InvocationRows, Later, LogError, LogStats, Management, Page, Query,
 };
 use crate::config::StorageConfig;
-use crate::model::{AttemptRecord, ConsumerState, DestinationId, EventId, Sequence, StoredEvent, TenantId};
+use crate::model::{
+    AttemptRecord, ClosedGate, ConsumerState, DestinationId, EventId, Gate, InvocationId, InvocationRecord,
+    Sequence, StoredEvent, TenantId,
+};
 use disk::{Disk, Folder};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -203,6 +209,23 @@ impl EventLog for RedbLog {
 
     fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {
         self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).consumers.get(&id).cloned()
+    }
+
+    fn gates(&self) -> Vec<Gate> {
+        let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.gates.values().cloned().collect()
+    }
+
+    fn closed_gate(&self, tenant: TenantId, sequence: Sequence) -> Later<Option<ClosedGate>> {
+        self.readers.run(move |shared| invocations::closed_gate(shared, tenant, sequence))
+    }
+
+    fn invocations(&self, query: InvocationQuery) -> Later<InvocationRows> {
+        self.readers.run(move |shared| invocations::list(shared, &query))
+    }
+
+    fn invocation(&self, tenant: TenantId, id: InvocationId) -> Later<Vec<InvocationRecord>> {
+        self.readers.run(move |shared| invocations::one(shared, tenant, id))
     }
 
     fn health(&self) -> Result<(), LogError> {

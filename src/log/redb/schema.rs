@@ -18,6 +18,9 @@ pub(super) const IDS: TableDefinition<(u64, u64), ()> = TableDefinition::new("id
 pub(super) const KEYS: TableDefinition<u64, &[u8]> = TableDefinition::new("keys");
 /// (destination, sequence, attempt) to what the attempt meant (a byte) and its record as JSON.
 pub(super) const ATTEMPTS: TableDefinition<(u128, u64, u32), &[u8]> = TableDefinition::new("attempts");
+/// (tenant, sequence, slot, attempt) to what happened, as checked JSON; slot 65535 has how a PRE event's run ended.
+pub(super) const INVOCATIONS: TableDefinition<(u32, u64, u16, u32), &[u8]> =
+    TableDefinition::new("invocations");
 /// What the segment is: `about`, and once it is full `sealed` and its Bloom filters.
 pub(super) const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 

@@ -7,8 +7,8 @@ use super::bloom::Bloom;
 use super::columns::{Columns, pipeline_key, run_key};
 use super::disk::{Disk, Handle, OpenError, UNFINISHED};
 use super::schema::{
-    ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, JOURNAL, KEYS, NAMES, Sealed, from_checked_json,
-    to_checked_json, unchecked,
+    ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, Sealed,
+    from_checked_json, to_checked_json, unchecked,
 };
 use crate::log::LogError;
 use redb::{Database, Durability, ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
@@ -305,6 +305,7 @@ pub(super) fn create(disk: &dyn Disk, about: About, cache_bytes: usize) -> Resul
         transaction.open_table(IDS)?;
         transaction.open_table(KEYS)?;
         transaction.open_table(ATTEMPTS)?;
+        transaction.open_table(INVOCATIONS)?;
         transaction.open_table(ABOUT)?.insert("about", to_checked_json("about", &about).as_slice())?;
     }
     transaction.commit()?;

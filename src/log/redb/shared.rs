@@ -5,7 +5,7 @@ use super::disk::Disk;
 use super::journal::Entry;
 use super::segment::Segment;
 use crate::log::{Bounds, Change, LogError, Management, Tail};
-use crate::model::{ConsumerState, Sequence};
+use crate::model::{ConsumerState, EventMode, FunctionChange, GateChange, Sequence};
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,7 +67,7 @@ impl Shared {
                         oldest = Some(*sequence);
                         dirty.oldest = true;
                     }
-                    Entry::Outcome { .. } | Entry::Requeue(_) | Entry::MovePlace { .. } => {}
+                    Entry::Outcome { .. } | Entry::Requeue(_) | Entry::MovePlace { .. } | Entry::Gate(_) => {}
                 }
             }
         }
@@ -114,6 +114,7 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
                 kept.consumers.remove(id);
                 dirty.consumers.insert(*id);
             }
+            Change::Functions(change) => apply_functions(change, kept, dirty),
             Change::Resume { destination, skip_to } => {
                 if let Some(consumer) = kept.consumers.get_mut(destination) {
                     let waiting = consumer.retries.keys().map(|sequence| (*destination, *sequence));
@@ -130,6 +131,30 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
             }
             _ => {}
         },
+        Entry::Gate(change) => apply_gate(change, kept, dirty),
         Entry::Oldest(_) => {}
+    }
+}
+
+fn apply_functions(change: &FunctionChange, kept: &mut Kept, dirty: &mut Dirty) {
+    match change {
+        FunctionChange::PutSubscription(one) if one.mode == EventMode::Post => {
+            let start = ConsumerState::starting_after(one.start_after);
+            kept.consumers.entry(one.consumer).or_insert(start);
+            dirty.consumers.insert(one.consumer);
+        }
+        FunctionChange::RemoveSubscription(_, _, consumer) => {
+            kept.consumers.remove(consumer);
+            dirty.consumers.insert(*consumer);
+        }
+        _ => {}
+    }
+}
+
+fn apply_gate(change: &GateChange, kept: &mut Kept, dirty: &mut Dirty) {
+    dirty.gates = true;
+    match change {
+        GateChange::Open(gate) => drop(kept.gates.insert(gate.sequence, gate.clone())),
+        GateChange::Close(closed) => drop(kept.gates.remove(&closed.sequence)),
     }
 }

@@ -82,7 +82,7 @@ fn what_was_committed_is_there_after_reopening_with_and_without_a_clean_close() 
 }
 
 /// The writer of a dropped log ends by itself shortly after.
-fn wait_until_free(path: &Path) {
+pub(super) fn wait_until_free(path: &Path) {
     let free = || std::fs::File::open(path.join("LOCK")).unwrap().try_lock().is_ok();
     while !free() {
         std::thread::yield_now();

@@ -4,7 +4,7 @@ use super::columns;
 use super::deliveries;
 use super::group::Group;
 use super::journal;
-use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, JOURNAL, KEYS, NAMES, checked};
+use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, checked};
 use redb::{Database, Durability};
 
 /// Writes a group in one transaction; when this answers `Ok` it is fsynced.
@@ -48,6 +48,12 @@ pub(super) fn write_group(
         for attempt in &group.attempts {
             let row = deliveries::encode(attempt);
             attempts.insert((attempt.destination.0, attempt.sequence.0, attempt.attempt), row.as_slice())?;
+        }
+    }
+    if !group.invocations.is_empty() {
+        let mut invocations = transaction.open_table(INVOCATIONS)?;
+        for (key, row) in &group.invocations {
+            invocations.insert(*key, row.as_slice())?;
         }
     }
     if !group.journal.is_empty() {
