@@ -9,6 +9,7 @@
 
 pub mod backoff;
 pub mod destination;
+pub mod gate;
 pub mod lifecycle;
 pub mod router;
 pub mod stream;
