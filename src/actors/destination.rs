@@ -169,7 +169,7 @@ impl DestinationActor {
         let (log, client, recipient) =
             (Arc::clone(&self.around.log), self.client.clone(), self.recipient.clone());
         let query = Query { up_to: sequence, ..query };
-        let request = recipient.note(replay);
+        let request = recipient.note(replay, clock::now());
         let attempt_made = async move {
             let event = match known {
                 Some(event) => event,
@@ -284,6 +284,7 @@ impl Actor for DestinationActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
+        self.mind_secrets(context);
         self.step(Input::ClockReached, context);
     }
 
@@ -339,6 +340,7 @@ impl Handler<Reconfigured> for DestinationActor {
         self.destination = changed.0;
         let secrets = (self.around.open_secrets)(&self.destination);
         self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
+        self.mind_secrets(context);
         let settings = settings_of(&self.destination, &self.around.config);
         if is_moved {
             self.url += 1;

@@ -67,6 +67,11 @@ pub(super) struct Recorded {
 #[rtype(result = "()")]
 pub(super) struct Told(pub(super) Option<Notice>);
 
+/// The overlap of a secret may be over. Too early is harmless.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct SecretsExpire;
+
 /// Make one request outside of any delivery.
 #[derive(Debug, Message)]
 #[rtype(result = "Option<Answer>")]

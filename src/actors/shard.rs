@@ -6,12 +6,13 @@ use crate::log::{Change, EventLog, Later};
 use crate::model::{Destination, DestinationId, Notice};
 use crate::webhook::address::Policy;
 use crate::webhook::client::WebhookClient;
+use crate::webhook::signature::LiveSecret;
 use rustls::ClientConfig;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-/// Gives a destination's live signing secrets in the clear, the current one first.
-pub type OpenSecrets = Arc<dyn Fn(&Destination) -> Vec<String> + Send + Sync>;
+/// Gives a destination's signing secrets in the clear, the current one first.
+pub type OpenSecrets = Arc<dyn Fn(&Destination) -> Vec<LiveSecret> + Send + Sync>;
 
 /// Who changes destinations when an actor asks for it: durably, one change at a time, and with the event that tells.
 pub trait Keeper: Send + Sync + 'static {

@@ -15,7 +15,7 @@ mod setup;
 pub use deliveries::{
     Counts, Delivery, DeliveryAsk, DeliveryPage, DeliverySummary, DestinationStats, Latency,
 };
-pub use destinations::{Backlog, Created, Lag, ManageError, Verified};
+pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Verified};
 pub use embed::Event;
 pub use follow::{Events, From};
 pub use functions::{CreatedFunction, FunctionError, SubscribeOptions};

@@ -5,6 +5,7 @@ use super::destinations::{check_webhooks, declare_webhooks};
 use crate::actors::ActorsError;
 use crate::clock;
 use crate::config::{Config, KeyConfig};
+use crate::delivery::lifecycle::{self, Request};
 use crate::log::{Change, Commit, EventLog, Management};
 use crate::model::{Key, KeyId, PayloadFilter, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
 use crate::secrets::Secrets;
@@ -37,6 +38,7 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     let head = log.bounds().borrow().head;
     let webhooks = declare_webhooks(config, secrets, &management, &tenants.numbers, head);
     changes.extend(webhooks.map_err(StartError::Invalid)?);
+    changes.extend(forgotten_secrets(&management, now));
     if changes.is_empty() {
         return Ok(());
     }
@@ -51,6 +53,14 @@ fn tell_broken_filters(management: &Management) {
             tracing::error!(destination = %one.id, %why, "its filter is none any more: its events wait");
         }
     }
+}
+
+/// Secrets whose overlap ended while nothing ran are kept no longer.
+fn forgotten_secrets(management: &Management, now: UnixMillis) -> impl Iterator<Item = Change> {
+    management.destinations.values().filter_map(move |one| {
+        let changed = lifecycle::change(one, Request::ForgetSecrets, Timestamp::from(now)).ok().flatten()?;
+        Some(Change::PutDestination(Box::new(changed.destination)))
+    })
 }
 
 fn tenant_names(config: &Config) -> impl Iterator<Item = &str> {

@@ -30,6 +30,8 @@ pub enum Request {
     Deactivate,
     /// Somebody switches it on.
     Activate,
+    /// Secrets whose overlap is over are kept no longer.
+    ForgetSecrets,
     /// Somebody wants it to be this.
     Become(Box<Destination>),
 }
@@ -62,6 +64,7 @@ pub fn change(current: &Destination, request: Request, at: Timestamp) -> Result<
     use DestinationStatus::{Active, Deactivated, Pending};
     let next = match (request, current.status) {
         (Request::Become(wanted), _) => return Ok(become_as(current, *wanted, at)),
+        (Request::ForgetSecrets, _) => return Ok(without_past_secrets(current, at)),
         (Request::Verified(url, how), _) if url != current.url || how != current.verification => None,
         (Request::Verified(..), Pending) => Some(activated(current, true)),
         (Request::Verified(..), _) if !current.verified => {
@@ -99,6 +102,14 @@ fn become_as(current: &Destination, mut wanted: Destination, at: Timestamp) -> O
         wanted.status = first_status(&wanted);
     }
     (wanted != *current).then(|| changed(current, wanted, at))
+}
+
+/// Nothing that anybody sees of it changes.
+fn without_past_secrets(current: &Destination, at: Timestamp) -> Option<Changed> {
+    let mut destination = current.clone();
+    destination.secrets.retain(|secret| secret.expires_at.is_none_or(|end| end > at));
+    let is_changed = destination.secrets.len() != current.secrets.len();
+    is_changed.then_some(Changed { destination, told: None })
 }
 
 fn activated(current: &Destination, verified: bool) -> Destination {

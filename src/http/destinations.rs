@@ -85,6 +85,24 @@ pub(crate) async fn verify(
     Ok(HttpResponse::Ok().json(answer))
 }
 
+/// `POST /destinations/{id}/rotate-secret`, with `{"overlap_s": n, "secret": "..."}`, part of it or nothing: the only
+/// answer with the new secret.
+pub(crate) async fn rotate_secret(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    Params::read(request.query_string(), &[])?;
+    let id = id_of(&request)?;
+    let body = body::optional_object(&request, &app, payload).await?;
+    let rotated = app.broker.rotate_secret(caller.tenant(), id, body).await?;
+    let mut answer = shown(&app, &rotated.destination).await?;
+    answer["secret"] = json!(rotated.secret);
+    answer["overlap_until"] = json!(rotated.overlap_until);
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
+}
+
 /// `POST /destinations/{id}/activate`, with `{"backlog": "send"|"skip"}` or nothing.
 pub(crate) async fn activate(
     request: HttpRequest,

@@ -243,6 +243,7 @@ impl From<ManageError> for Problem {
             ManageError::Expired => Self::new(StatusCode::CONFLICT, "expired", detail),
             ManageError::Invalid(errors) => Self::invalid(errors),
             ManageError::Declared => Self::new(StatusCode::CONFLICT, "declared", detail),
+            ManageError::TooManySecrets(_) => Self::new(StatusCode::CONFLICT, "too_many_secrets", detail),
             ManageError::Pending(_) => Self::new(StatusCode::CONFLICT, "pending", detail),
             ManageError::Off => Self::new(StatusCode::CONFLICT, "deactivated", detail),
             ManageError::NothingToVerify => Self::new(StatusCode::CONFLICT, "nothing_to_verify", detail),

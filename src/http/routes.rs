@@ -38,6 +38,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/destinations/{id}/verify").post(destinations::verify));
     table.add(Path::at("/api/v1/destinations/{id}/activate").post(destinations::activate));
     table.add(Path::at("/api/v1/destinations/{id}/deactivate").post(destinations::deactivate));
+    table.add(Path::at("/api/v1/destinations/{id}/rotate-secret").post(destinations::rotate_secret));
     table.add(Path::at("/api/v1/destinations/{id}/deliveries").get(deliveries::list));
     table.add(Path::at("/api/v1/destinations/{id}/stats").get(deliveries::stats));
     table.add(Path::at("/api/v1/deliveries/{id}").get(deliveries::show));

@@ -85,6 +85,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl From<Timestamp> for UnixMillis {
+    fn from(time: Timestamp) -> Self {
+        Self(time.as_micros().div_euclid(1000))
+    }
+}
+
 impl From<UnixMillis> for Timestamp {
     fn from(time: UnixMillis) -> Self {
         Self(jiff::Timestamp::from_millisecond(time.0).unwrap_or(jiff::Timestamp::MAX))

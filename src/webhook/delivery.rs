@@ -2,7 +2,7 @@
 
 use super::Outgoing;
 use super::headers::{SIGNATURE, USER_AGENT, delivery_id, redacted};
-use super::signature::Signer;
+use super::signature::{LiveSecret, Signer};
 use crate::model::cloudevent::push_cloudevent;
 use crate::model::{BodyFormat, Destination, ReplayId, RequestNote, StoredEvent, UnixMillis};
 use bytes::Bytes;
@@ -17,13 +17,13 @@ pub struct Recipient {
     signature_header: String,
     fixed: Vec<(String, String)>,
     note: RequestNote,
-    signers: Vec<Signer>,
+    signers: Vec<(LiveSecret, Signer)>,
     id: crate::model::DestinationId,
 }
 
 impl Recipient {
-    /// From a destination and its live secrets in the clear, the current one first.
-    pub fn new(destination: &Destination, secrets: &[String]) -> Self {
+    /// From a destination and its secrets in the clear, the current one first.
+    pub fn new(destination: &Destination, secrets: &[LiveSecret]) -> Self {
         let format = destination.format.unwrap_or(BodyFormat::Envelope);
         let content_type = match format {
             BodyFormat::Cloudevents => "application/cloudevents+json",
@@ -40,15 +40,21 @@ impl Recipient {
             format,
             signature_header: destination.signature_header.clone(),
             fixed,
-            note: note_of(destination, secrets.len()),
-            signers: secrets.iter().map(|secret| Signer::new(secret)).collect(),
+            note: note_of(destination),
+            signers: secrets.iter().map(|secret| (secret.clone(), Signer::new(secret.text()))).collect(),
             id: destination.id,
         }
     }
 
-    /// What the delivery log keeps of a request besides its event.
-    pub fn note(&self, replay: Option<ReplayId>) -> RequestNote {
-        RequestNote { replay, ..self.note.clone() }
+    /// What the delivery log keeps of a request of this time besides its event.
+    pub fn note(&self, replay: Option<ReplayId>, now: UnixMillis) -> RequestNote {
+        let signatures = self.live_signers(now).count().min(usize::from(u8::MAX)) as u8;
+        RequestNote { signatures, replay, ..self.note.clone() }
+    }
+
+    /// Those that sign now, the current one first.
+    fn live_signers(&self, now: UnixMillis) -> impl Iterator<Item = &Signer> {
+        self.signers.iter().filter(move |(secret, _)| secret.is_live(now)).map(|(_, signer)| signer)
     }
 
     /// The request of one attempt, of a replay when it belongs to one.
@@ -73,9 +79,9 @@ impl Recipient {
         if let Some(replay) = replay {
             push("X-Campanile-Replay", replay.to_string());
         }
-        if let Some(current) = self.signers.first() {
+        if let Some(current) = self.live_signers(now).next() {
             let sign = |signer: &Signer| signer.standard(event.id().as_str(), seconds, &body);
-            push("webhook-signature", self.signers.iter().map(sign).collect::<Vec<_>>().join(" "));
+            push("webhook-signature", self.live_signers(now).map(sign).collect::<Vec<_>>().join(" "));
             push(&self.signature_header, current.body_only(&body));
         }
         Outgoing { url: self.url.clone(), headers, body, timeout: self.timeout }
@@ -103,12 +109,12 @@ impl Recipient {
     }
 }
 
-fn note_of(destination: &Destination, secrets: usize) -> RequestNote {
+fn note_of(destination: &Destination) -> RequestNote {
     let is_usual = destination.signature_header.eq_ignore_ascii_case(SIGNATURE);
     let custom = destination.headers.iter();
     RequestNote {
         is_cloudevent: destination.format == Some(BodyFormat::Cloudevents),
-        signatures: secrets.min(usize::from(u8::MAX)) as u8,
+        signatures: 0,
         signature_header: (!is_usual).then(|| destination.signature_header.clone()),
         headers: custom.map(|(name, value)| (name.clone(), redacted(name, value).to_owned())).collect(),
         replay: None,

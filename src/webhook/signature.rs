@@ -3,10 +3,12 @@
 //! Two signatures: Standard Webhooks (`webhook-signature`, over id, time and body) and the body-only one
 //! (`X-Campanile-Signature`), which whoever saw it can replay: receivers should check the first.
 
+use crate::model::UnixMillis;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt::Write;
+use zeroize::Zeroizing;
 
 /// Seconds that a delivery's time may be off.
 pub const TOLERANCE_S: u64 = 300;
@@ -24,6 +26,41 @@ pub struct Signer {
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Signer(..)")
+    }
+}
+
+/// A signing secret in the clear, for signing only: never shown by `Debug`.
+#[derive(Clone)]
+pub struct LiveSecret {
+    text: Zeroizing<String>,
+    until: Option<UnixMillis>,
+}
+
+impl std::fmt::Debug for LiveSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveSecret").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl LiveSecret {
+    /// A secret that signs until a time, when there is one.
+    pub fn new(text: String, until: Option<UnixMillis>) -> Self {
+        Self { text: Zeroizing::new(text), until }
+    }
+
+    /// As it was shown.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Until when it signs, when it has been rotated out.
+    pub fn until(&self) -> Option<UnixMillis> {
+        self.until
+    }
+
+    /// Whether it signs at a time.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }
 

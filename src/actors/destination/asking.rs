@@ -1,11 +1,17 @@
-//! What a destination's actor asks of whoever keeps destinations: to be switched off, to have its health told.
+//! What a destination's actor asks of whoever keeps destinations: to be switched off, to have its health told, to
+//! forget secrets whose overlap is over.
 
 use super::DestinationActor;
-use crate::actors::messages::{Recorded, Told};
+use crate::actors::messages::{Recorded, SecretsExpire, Told};
+use crate::clock;
 use crate::delivery::destination::{Ending, Input};
 use crate::delivery::lifecycle::Request;
-use crate::model::Notice;
+use crate::model::{Notice, UnixMillis};
 use actix::prelude::*;
+use std::time::Duration;
+
+/// A secret is forgotten this long after its end: it costs a commit, and nobody waits for it.
+const FORGET_LATER_MS: u64 = 100;
 
 impl DestinationActor {
     /// Asks to be switched off, with the outcomes that led to it. The registry ends this actor once that is in the log.
@@ -35,6 +41,35 @@ impl DestinationActor {
                 |error| tracing::warn!(destination = %id, %error, "news of its health could not be told"),
             );
             actor.do_send(Told(told.ok()));
+        });
+    }
+}
+
+impl DestinationActor {
+    /// Has a secret forgotten once its overlap is over. It signs no more by then in any case.
+    pub(super) fn mind_secrets(&self, context: &mut Context<Self>) {
+        let ends = self.destination.secrets.iter().filter_map(|secret| secret.expires_at);
+        if let Some(first) = ends.map(UnixMillis::from).min() {
+            let wait = first.since(clock::now()).max(1).saturating_add(FORGET_LATER_MS);
+            context.notify_later(SecretsExpire, Duration::from_millis(wait));
+        }
+    }
+}
+
+impl Handler<SecretsExpire> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, _: SecretsExpire, _: &mut Context<Self>) {
+        let is_over = |at: UnixMillis| at <= clock::now();
+        if !self.destination.secrets.iter().filter_map(|one| one.expires_at).any(|at| is_over(at.into())) {
+            return;
+        }
+        let forgotten = self.around.keeper.change(self.destination.id, Request::ForgetSecrets, Vec::new());
+        let id = self.destination.id;
+        actix_rt::spawn(async move {
+            if let Err(error) = forgotten.await {
+                // The next start forgets it.
+                tracing::warn!(destination = %id, %error, "a secret whose overlap is over could not be forgotten");
+            }
         });
     }
 }

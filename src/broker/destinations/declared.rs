@@ -7,6 +7,7 @@ use crate::delivery::lifecycle::first_status;
 use crate::log::{Change, Management};
 use crate::model::{Destination, DestinationStatus, Sequence, TenantId, Timestamp, Violation};
 use crate::secrets::Secrets;
+use crate::webhook::signature::LiveSecret;
 use crate::webhook::{address, signature};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ fn wanted(
         one.status = first_status(&one);
     }
     let secret = webhook.secret.as_ref().map(|secret| secret.0.as_str());
-    if open_secrets(secrets, &one).first().map(String::as_str) != secret {
+    if open_secrets(secrets, &one).first().map(LiveSecret::text) != secret {
         one.secrets = secret.iter().map(|text| sealed(secrets, one.id, text)).collect();
     }
     if known.is_some_and(|known| **known == one) {

@@ -8,12 +8,14 @@ pub(super) mod fields;
 mod filter_tests;
 mod lag;
 mod life;
+mod rotation;
 mod shown;
 mod status;
 
 pub(crate) use declared::{check_webhooks, declare_webhooks};
 pub use lag::Lag;
 pub(crate) use life::Life;
+pub use rotation::Rotated;
 pub use status::{Backlog, Verified};
 
 use super::Broker;
@@ -25,6 +27,7 @@ use crate::model::{
     Sequence, TenantId, Timestamp, UnixMillis, Verification, Violation,
 };
 use crate::secrets::Secrets;
+use crate::webhook::signature::LiveSecret;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use draft::{Draft, Purpose, Start};
 use lag::lag_of;
@@ -56,6 +59,11 @@ pub enum ManageError {
     /// The tenant has as many as it may have.
     #[error("the tenant has {0} destinations, which is delivery.max_destinations")]
     TooMany(usize),
+    /// More secrets would sign than may.
+    #[error(
+        "{0} earlier secrets sign beside the current one: wait for one's end, or end them all with overlap_s 0"
+    )]
+    TooManySecrets(usize),
     /// It waits for its verification.
     #[error(transparent)]
     Pending(#[from] Unverified),
@@ -267,9 +275,12 @@ fn sealed(secrets: &Secrets, id: DestinationId, secret: &str) -> SealedSecret {
     SealedSecret { sealed: secrets.seal(secret, &id.to_string()), expires_at: None }
 }
 
-/// A destination's live signing secrets in the clear, the current one first: for signing only.
-pub(crate) fn open_secrets(secrets: &Secrets, destination: &Destination) -> Vec<String> {
+/// A destination's signing secrets in the clear, the current one first: for signing only.
+pub(crate) fn open_secrets(secrets: &Secrets, destination: &Destination) -> Vec<LiveSecret> {
     let owner = destination.id.to_string();
-    let opened = destination.secrets.iter().filter_map(|secret| secrets.open(&secret.sealed, &owner).ok());
-    opened.collect()
+    let open = |secret: &SealedSecret| {
+        let text = secrets.open(&secret.sealed, &owner).ok()?;
+        Some(LiveSecret::new(text, secret.expires_at.map(UnixMillis::from)))
+    };
+    destination.secrets.iter().filter_map(open).collect()
 }

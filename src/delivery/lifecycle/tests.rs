@@ -1,7 +1,9 @@
 //! Every status against every request, and a life of random requests.
 
 use super::*;
-use crate::model::{BodyFormat, DestinationId, Ordering, RetryPolicy, Sequence, TenantId, UnixMillis};
+use crate::model::{
+    BodyFormat, DestinationId, Ordering, RetryPolicy, SealedSecret, Sequence, TenantId, UnixMillis,
+};
 use proptest::prelude::*;
 
 const AT: i64 = 1_771_135_204_000;
@@ -186,4 +188,22 @@ proptest! {
             prop_assert_eq!(current.deactivation.is_some(), is_off);
         }
     }
+}
+
+#[test]
+fn secrets_whose_overlap_is_over_are_forgotten_in_silence() {
+    let secret = |expires_at| SealedSecret { sealed: format!("{expires_at:?}"), expires_at };
+    let mut one = destination(DestinationStatus::Deactivated, Verification::None, false);
+    let ends = [
+        None,
+        Some(Timestamp::from(UnixMillis(AT))),
+        Some(later()),
+        Some(Timestamp::from(UnixMillis(AT + 1001))),
+    ];
+    one.secrets = ends.map(secret).to_vec();
+    let changed = change(&one, Request::ForgetSecrets, later()).unwrap().unwrap();
+    let left: Vec<_> = changed.destination.secrets.iter().map(|secret| secret.expires_at).collect();
+    assert_eq!(left, [ends[0], ends[3]]);
+    assert_eq!((changed.told, changed.destination.updated_at), (None, one.updated_at));
+    assert_eq!(change(&changed.destination, Request::ForgetSecrets, later()), Ok(None));
 }
