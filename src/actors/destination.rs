@@ -3,8 +3,8 @@
 
 use super::attempt::{attempt_record, fetch, key_of, outcome_of, settings_of};
 use super::messages::{
-    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded, Requeued,
-    StopNow,
+    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded,
+    ReplayStopped, Requeued, StopNow,
 };
 use super::shard::Surroundings;
 use crate::clock;
@@ -356,6 +356,13 @@ impl Handler<Requeued> for DestinationActor {
         if !self.draining {
             self.step(Input::Requeued(requeued.0), context);
         }
+    }
+}
+
+impl Handler<ReplayStopped> for DestinationActor {
+    type Result = ();
+    fn handle(&mut self, stopped: ReplayStopped, context: &mut Context<Self>) {
+        self.step(Input::ReplayStopped(stopped.replay), context);
     }
 }
 

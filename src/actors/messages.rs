@@ -2,7 +2,9 @@
 
 use crate::delivery::destination::Outcome;
 use crate::log::LogError;
-use crate::model::{Destination, DestinationId, Notice, RequestNote, Requeue, Sequence, StoredEvent};
+use crate::model::{
+    Destination, DestinationId, Notice, ReplayId, RequestNote, Requeue, Sequence, StoredEvent,
+};
 use crate::webhook::{Answer, Outgoing};
 use actix::Message;
 use std::sync::Arc;
@@ -31,6 +33,22 @@ pub(super) struct Reconfigured(pub(super) Arc<Destination>);
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(super) struct Requeued(pub(super) Requeue);
+
+/// A replay was stopped, durably: what it put back and was not sent is given up.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct ReplayStopped {
+    pub(super) destination: DestinationId,
+    pub(super) replay: ReplayId,
+}
+
+/// The actor of a replay ended; a later generation may already run.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct ReplayActorEnded {
+    pub(super) id: ReplayId,
+    pub(super) generation: u64,
+}
 
 /// An attempt ended.
 #[derive(Debug, Message)]

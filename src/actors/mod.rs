@@ -6,7 +6,8 @@
 //!        ├─ RegistryActor            starts, wakes, rebuilds and stops the others
 //!        └─ arbiters (shards)        each with one webhook client
 //!             ├─ DestinationActor …  one an active destination
-//!             └─ VerificationActor … one a pending destination
+//!             ├─ VerificationActor … one a pending destination
+//!             └─ ReplayActor …       one a replay that has not ended
 //!
 //! Hub (one an HTTP thread)           follows the log for the streams of that thread, joins frames once
 //!   └─ StreamActor …                 one an event stream, beside its socket
@@ -23,6 +24,8 @@ mod hub;
 mod messages;
 mod question;
 mod registry;
+mod replay;
+mod replays;
 mod shard;
 mod stream;
 mod system;
@@ -30,6 +33,7 @@ mod verification;
 
 pub use hub::{Hub, Setup, Start, Wanted};
 pub use question::Question;
+pub(crate) use replay::find as find_for_replay;
 pub use shard::{Keeper, OpenSecrets};
 pub use stream::Subscription;
 pub use system::{Actors, ActorsError};

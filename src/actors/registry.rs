@@ -7,8 +7,10 @@
 use super::child::{Child, Job, Running};
 use super::destination::DestinationActor;
 use super::messages::{
-    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Post, Reconfigured, Requeued, StillRunning,
+    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Post, Reconfigured, ReplayActorEnded,
+    ReplayStopped, Requeued, StillRunning,
 };
+use super::replays::{Ears, Replays};
 use super::shard::Surroundings;
 use super::verification::VerificationActor;
 use crate::clock;
@@ -32,6 +34,7 @@ pub(super) struct RegistryActor {
     around: Surroundings,
     shards: Vec<ArbiterHandle>,
     children: BTreeMap<DestinationId, Child>,
+    replays: Replays,
     router: Router,
     routed_to: Sequence,
     /// The version of what the log manages that the children were last brought in line with.
@@ -47,6 +50,7 @@ impl RegistryActor {
             around,
             shards,
             children: BTreeMap::new(),
+            replays: Replays::default(),
             router: Router::default(),
             routed_to,
             reconciled: 0,
@@ -73,6 +77,16 @@ impl RegistryActor {
                 Some(child) if Arc::ptr_eq(&child.destination, one) || child.destination == *one => {}
                 Some(_) => self.adjust(one),
             }
+        }
+        self.replays.reconcile(&management, &self.around, &self.shards, &ears(context));
+    }
+
+    /// Starts a replay's actor again, unless the replay has ended meanwhile.
+    fn replay_again(&mut self, ended: ReplayActorEnded, context: &mut Context<Self>) {
+        let management = self.around.log.management();
+        let replay = management.replays.get(&ended.id).filter(|replay| !replay.status.has_ended());
+        if let (Some(replay), Some(deaths), false) = (replay, self.replays.deaths_of(ended), self.draining) {
+            self.replays.start(replay, deaths, &self.around, &self.shards, &ears(context));
         }
     }
 
@@ -174,6 +188,10 @@ impl RegistryActor {
     }
 }
 
+fn ears(context: &Context<RegistryActor>) -> Ears {
+    Ears { ended: context.address().recipient(), requeued: context.address().recipient() }
+}
+
 impl Actor for RegistryActor {
     type Context = Context<Self>;
 
@@ -215,6 +233,26 @@ impl Handler<Requeued> for RegistryActor {
     }
 }
 
+impl Handler<ReplayStopped> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, stopped: ReplayStopped, _: &mut Context<Self>) {
+        if let Some(actor) = self.children.get(&stopped.destination).and_then(Child::delivering) {
+            actor.do_send(stopped);
+        }
+    }
+}
+
+impl Handler<ReplayActorEnded> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, ended: ReplayActorEnded, context: &mut Context<Self>) {
+        let management = self.around.log.management();
+        let has_ended = management.replays.get(&ended.id).is_none_or(|replay| replay.status.has_ended());
+        if let Some(pause) = self.replays.ended(ended, has_ended) {
+            context.run_later(pause, move |registry, context| registry.replay_again(ended, context));
+        }
+    }
+}
+
 impl Handler<Post> for RegistryActor {
     type Result = ResponseFuture<Option<Answer>>;
     fn handle(&mut self, post: Post, _: &mut Context<Self>) -> Self::Result {
@@ -236,6 +274,7 @@ impl Handler<Drain> for RegistryActor {
     type Result = ();
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
         self.draining = true;
+        self.replays.stop();
         self.children.values().filter_map(|child| child.running.as_ref()).for_each(Running::end);
     }
 }

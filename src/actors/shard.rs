@@ -3,7 +3,7 @@
 use crate::config::DeliveryConfig;
 use crate::delivery::lifecycle::Request;
 use crate::log::{Change, EventLog, Later};
-use crate::model::{Destination, DestinationId, Notice};
+use crate::model::{Destination, DestinationId, Notice, Replay, Requeue};
 use crate::webhook::address::Policy;
 use crate::webhook::client::WebhookClient;
 use crate::webhook::signature::LiveSecret;
@@ -19,6 +19,10 @@ pub trait Keeper: Send + Sync + 'static {
     /// Asks for a change, with outcomes that become durable in the same commit, or by themselves when nothing is to be
     /// changed. Gives whether anything was.
     fn change(&self, id: DestinationId, request: Request, outcomes: Vec<Change>) -> Later<bool>;
+
+    /// Keeps how far a replay is, with what it puts back. Gives false, and keeps nothing, when the replay was ended or is
+    /// gone.
+    fn keep_replay(&self, replay: Replay, requeue: Option<Requeue>) -> Later<bool>;
 
     /// Tells what is known of an endpoint's health, unless that is told or past already. Gives what is told by then.
     fn tell(&self, id: DestinationId, notice: Notice) -> Later<Notice>;

@@ -1,11 +1,11 @@
 //! The threads that actors live on, and the handle that every other thread has on them.
 
-use super::messages::{Committed, Drain, ManagementChanged, Post, Requeued, StillRunning};
+use super::messages::{Committed, Drain, ManagementChanged, Post, ReplayStopped, Requeued, StillRunning};
 use super::registry::RegistryActor;
 use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
-use crate::model::Requeue;
+use crate::model::{DestinationId, ReplayId, Requeue};
 use crate::webhook::client::{TlsError, tls_config};
 use crate::webhook::{Answer, Outgoing};
 use actix::prelude::*;
@@ -93,6 +93,11 @@ impl Actors {
     /// Tells a destination what was put back for it; it must be durable already.
     pub fn requeued(&self, requeue: Requeue) {
         self.0.registry.do_send(Requeued(requeue));
+    }
+
+    /// Tells a destination that a replay was stopped; it must be durable already.
+    pub fn replay_stopped(&self, destination: DestinationId, replay: ReplayId) {
+        self.0.registry.do_send(ReplayStopped { destination, replay });
     }
 
     /// Makes no new attempts, waits at most `patience` for what is under way, and ends the threads.

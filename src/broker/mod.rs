@@ -6,19 +6,24 @@
 mod access;
 mod deliveries;
 mod destinations;
+mod dry_run;
 mod embed;
+mod fields;
 mod follow;
 mod functions;
 mod handlers;
+mod replays;
 mod setup;
 
 pub use deliveries::{
     Counts, Delivery, DeliveryAsk, DeliveryPage, DeliverySummary, DestinationStats, Latency,
 };
 pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Verified};
+pub use dry_run::DryRun;
 pub use embed::Event;
 pub use follow::{Events, From};
 pub use functions::{CreatedFunction, FunctionError, SubscribeOptions};
+pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
 
 use crate::actors::{Actors, ActorsError, OpenSecrets};

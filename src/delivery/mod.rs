@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod destination;
 pub mod gate;
 pub mod lifecycle;
+pub mod replay;
 pub mod router;
 pub mod stream;
 pub mod verification;

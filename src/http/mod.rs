@@ -22,6 +22,7 @@ mod params;
 mod poll;
 mod problem;
 mod publish;
+mod replays;
 mod request_id;
 mod routes;
 mod socket;

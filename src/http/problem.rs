@@ -239,7 +239,9 @@ impl From<ManageError> for Problem {
     fn from(error: ManageError) -> Self {
         let detail = error.to_string();
         match error {
-            ManageError::NotFound | ManageError::NoKey | ManageError::NoDelivery => Self::not_found(detail),
+            ManageError::NotFound | ManageError::NoKey | ManageError::NoDelivery | ManageError::NoReplay => {
+                Self::not_found(detail)
+            }
             ManageError::Expired => Self::new(StatusCode::CONFLICT, "expired", detail),
             ManageError::Invalid(errors) => Self::invalid(errors),
             ManageError::Declared => Self::new(StatusCode::CONFLICT, "declared", detail),
@@ -248,6 +250,7 @@ impl From<ManageError> for Problem {
             ManageError::Off => Self::new(StatusCode::CONFLICT, "deactivated", detail),
             ManageError::NothingToVerify => Self::new(StatusCode::CONFLICT, "nothing_to_verify", detail),
             ManageError::TooMany(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many", detail),
+            ManageError::TooManyReplays(_) => Self::new(StatusCode::CONFLICT, "too_many_replays", detail),
             ManageError::Log(error) => error.into(),
         }
     }

@@ -6,8 +6,8 @@ use super::edge::Edge;
 use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::{
-    cloud, deliveries, destinations, functions, keys, metrics, operations, poll, publish, stream, tenants,
-    tickets,
+    cloud, deliveries, destinations, functions, keys, metrics, operations, poll, publish, replays, stream,
+    tenants, tickets,
 };
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -43,6 +43,10 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/destinations/{id}/stats").get(deliveries::stats));
     table.add(Path::at("/api/v1/deliveries/{id}").get(deliveries::show));
     table.add(Path::at("/api/v1/deliveries/{id}/resend").post(deliveries::resend));
+    table.add(Path::at("/api/v1/destinations/{id}/replay").post(replays::create));
+    table.add(Path::at("/api/v1/replays").get(replays::list));
+    table.add(Path::at("/api/v1/replays/{id}").get(replays::show).delete(replays::stop));
+    table.add(Path::at("/api/v1/filters/dry-run").post(replays::dry_run));
     add_functions(table);
     table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
     table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));

@@ -4,12 +4,13 @@ mod runs;
 
 use super::{
     AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, InvocationQuery,
-    InvocationRows, Later, LogError, LogStats, MEMORY_WORK, Management, Order, Page, Query, Work,
-    write::Change,
+    InvocationRows, LastAttempt, LastAttempts, LastAttemptsQuery, Later, LogError, LogStats, MEMORY_WORK,
+    Management, Order, Page, Query, Work, write::Change,
 };
 use crate::model::{
     AttemptRecord, ClosedGate, ConsumerState, DestinationId, EncodeAs, EventFilter, EventId, EventMode,
-    FunctionChange, Gate, InvocationId, InvocationRecord, Sequence, StoredEvent, TenantId, Timestamp,
+    FunctionChange, Gate, InvocationId, InvocationRecord, ReplayId, ReplayTally, Sequence, StoredEvent,
+    TenantId, Timestamp,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -198,6 +199,20 @@ impl State {
         DeliveryRows { last_attempts: rows, scanned_to, has_more }
     }
 
+    fn last_attempts(&self, query: &LastAttemptsQuery) -> LastAttempts {
+        let mut last: BTreeMap<Sequence, LastAttempt> = BTreeMap::new();
+        let range = query.after.next()..=query.up_to;
+        let of_destination = self.attempts.iter().filter(|one| one.destination == query.destination);
+        for one in of_destination.filter(|one| range.contains(&one.sequence)) {
+            let row = LastAttempt { sequence: one.sequence, attempts: one.attempt, verdict: one.verdict };
+            let known = last.entry(one.sequence).or_insert(row);
+            if one.attempt >= known.attempts {
+                *known = row;
+            }
+        }
+        LastAttempts::cut(last.into_values().collect(), query.limit, query.up_to)
+    }
+
     fn apply(&mut self, change: &Change) {
         self.management.apply(change);
         self.runs.apply(change);
@@ -226,16 +241,6 @@ impl State {
                     consumer.move_to(*place);
                 }
             }
-            Change::Resume { destination, skip_to } => {
-                if let Some(consumer) = self.consumers.get_mut(destination) {
-                    consumer.resume(*skip_to);
-                }
-            }
-            Change::Notice { destination, notice } => {
-                if let Some(consumer) = self.consumers.get_mut(destination) {
-                    consumer.health.notice = *notice;
-                }
-            }
             Change::Invoked { record, place, heard } => {
                 let consumer = record.consumer.and_then(|id| self.consumers.get_mut(&id));
                 if let (Some(consumer), Some(verdict)) = (consumer, record.verdict) {
@@ -253,7 +258,34 @@ impl State {
                 }
                 _ => {}
             },
-            Change::PutTenant(_) | Change::PutKey(_) | Change::RemoveKey(_) | Change::Gate(_) => {}
+            change => self.apply_to_one(change),
+        }
+    }
+
+    /// Changes of one consumer that is there already.
+    fn apply_to_one(&mut self, change: &Change) {
+        match change {
+            Change::Resume { destination, skip_to } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.resume(*skip_to);
+                }
+            }
+            Change::Notice { destination, notice } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.health.notice = *notice;
+                }
+            }
+            Change::StopReplay { destination, replay } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.stop_replay(*replay);
+                }
+            }
+            Change::RemoveReplay { destination, replay } => {
+                if let Some(consumer) = self.consumers.get_mut(destination) {
+                    consumer.replays.remove(replay);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -288,6 +320,10 @@ impl EventLog for MemoryLog {
         ready(Ok(self.lock().deliveries(&query))).boxed()
     }
 
+    fn last_attempts(&self, query: LastAttemptsQuery) -> Later<LastAttempts> {
+        ready(Ok(self.lock().last_attempts(&query))).boxed()
+    }
+
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {
         let state = self.lock();
         let complete = after.next() >= state.oldest;
@@ -306,6 +342,11 @@ impl EventLog for MemoryLog {
 
     fn management_changed(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
+    }
+
+    fn replay_tally(&self, id: DestinationId, replay: ReplayId) -> ReplayTally {
+        let state = self.lock();
+        state.consumers.get(&id).and_then(|one| one.replays.get(&replay)).copied().unwrap_or_default()
     }
 
     fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {

@@ -17,8 +17,8 @@ mod write;
 
 pub use memory::MemoryLog;
 pub use read::{
-    AttemptQuery, DeliveryQuery, DeliveryRows, InvocationQuery, InvocationRows, Order, Page, Query,
-    WantedDelivery,
+    AttemptQuery, DeliveryQuery, DeliveryRows, InvocationQuery, InvocationRows, LastAttempt, LastAttempts,
+    LastAttemptsQuery, Order, Page, Query, WantedDelivery,
 };
 pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
 pub use redb::{OpenError, RedbLog, tools};
@@ -26,8 +26,8 @@ pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
 
 use crate::model::{
-    ClosedGate, ConsumerState, DestinationId, EventId, Gate, InvocationId, InvocationRecord, Sequence,
-    StoredEvent, TenantId,
+    ClosedGate, ConsumerState, DestinationId, EventId, Gate, InvocationId, InvocationRecord, ReplayId,
+    ReplayTally, Sequence, StoredEvent, TenantId,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -57,6 +57,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// Deliveries that had an attempt, newest event first, a bounded page at a time.
     fn deliveries(&self, query: DeliveryQuery) -> Later<DeliveryRows>;
 
+    /// What the last attempts of a destination's deliveries meant, in log order, a bounded page at a time.
+    fn last_attempts(&self, query: LastAttemptsQuery) -> Later<LastAttempts>;
+
     /// The newest events, all tenants, in memory: those after `after`, at most `limit`. `None` when `after`
     /// is older than what is in memory, so that the caller must [`EventLog::read`].
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>>;
@@ -84,6 +87,9 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Everything that is kept of one invocation, oldest attempt first.
     fn invocation(&self, tenant: TenantId, id: InvocationId) -> Later<Vec<InvocationRecord>>;
+
+    /// What became of the deliveries that a replay has put back so far.
+    fn replay_tally(&self, id: DestinationId, replay: ReplayId) -> ReplayTally;
 
     /// Whether commits are possible, for readiness: the error that the next one would get.
     fn health(&self) -> Result<(), LogError>;

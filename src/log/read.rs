@@ -159,3 +159,48 @@ pub struct InvocationRows {
     /// When there may be more: every wanted one down to this is in these rows.
     pub more_below: Option<InvocationId>,
 }
+
+/// Which deliveries' last attempts are wanted, in log order: those of events after `after`, up to `up_to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAttemptsQuery {
+    /// The destination.
+    pub destination: DestinationId,
+    /// Only events after this place.
+    pub after: Sequence,
+    /// Only events up to this place.
+    pub up_to: Sequence,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// The last attempt of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// The event's place.
+    pub sequence: Sequence,
+    /// Attempts made.
+    pub attempts: u32,
+    /// What the last one meant; a retry's time is not told.
+    pub verdict: Verdict,
+}
+
+/// Last attempts in log order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LastAttempts {
+    /// One for each event that had an attempt.
+    pub rows: Vec<LastAttempt>,
+    /// Every event up to here has been looked at.
+    pub scanned_to: Sequence,
+}
+
+impl LastAttempts {
+    /// At most `limit` of these rows, which are all there are up to `scanned_to`.
+    pub(super) fn cut(mut rows: Vec<LastAttempt>, limit: usize, scanned_to: Sequence) -> Self {
+        if rows.len() <= limit {
+            return Self { rows, scanned_to };
+        }
+        rows.truncate(limit);
+        let scanned_to = rows.last().map_or(scanned_to, |last| last.sequence);
+        Self { rows, scanned_to }
+    }
+}

@@ -2,7 +2,8 @@
 
 use crate::model::{
     AttemptRecord, Destination, DestinationId, EventDraft, FunctionBook, FunctionChange, GateChange, Heard,
-    InvocationRecord, Key, KeyHash, KeyId, Notice, Requeue, Sequence, StoredEvent, Tenant, TenantId,
+    InvocationRecord, Key, KeyHash, KeyId, Notice, Replay, ReplayId, Requeue, Sequence, StoredEvent, Tenant,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -100,6 +101,22 @@ pub enum Change {
         /// What.
         notice: Notice,
     },
+    /// Adds or replaces a replay.
+    PutReplay(Box<Replay>),
+    /// What a replay put back and was not sent is given up.
+    StopReplay {
+        /// Of which destination.
+        destination: DestinationId,
+        /// Which.
+        replay: ReplayId,
+    },
+    /// Removes a replay with its tally.
+    RemoveReplay {
+        /// Of which destination.
+        destination: DestinationId,
+        /// Which.
+        replay: ReplayId,
+    },
 }
 
 impl Change {
@@ -118,7 +135,7 @@ impl Change {
     }
 }
 
-/// Tenants, keys and destinations: small, read on every request, replaced as a whole when they change.
+/// Tenants, keys, destinations and their replays: small, read on every request, replaced as a whole when they change.
 #[derive(Debug, Clone, Default)]
 pub struct Management {
     /// Counts changes.
@@ -133,6 +150,8 @@ pub struct Management {
     pub destinations: BTreeMap<DestinationId, Arc<Destination>>,
     /// Apps, functions, subscriptions and guards.
     pub functions: Arc<FunctionBook>,
+    /// By id, which is in order of creation.
+    pub replays: BTreeMap<ReplayId, Arc<Replay>>,
 }
 
 impl Management {
@@ -159,6 +178,13 @@ impl Management {
             }
             Change::RemoveDestination(id) => {
                 self.destinations.remove(id);
+                self.replays.retain(|_, replay| replay.destination != *id);
+            }
+            Change::PutReplay(replay) => {
+                self.replays.insert(replay.id, Arc::new((**replay).clone()));
+            }
+            Change::RemoveReplay { replay, .. } => {
+                self.replays.remove(replay);
             }
             Change::Functions(change) => Arc::make_mut(&mut self.functions).apply(change),
             Change::Outcome { .. }
@@ -166,6 +192,7 @@ impl Management {
             | Change::Gate(_)
             | Change::Requeue(_)
             | Change::MovePlace { .. }
+            | Change::StopReplay { .. }
             | Change::Resume { .. }
             | Change::Notice { .. } => return false,
         }

@@ -1,6 +1,6 @@
 //! What became of an event at a consumer: attempts, verdicts, places.
 
-use super::{DestinationId, Health, ReplayId, Sequence, UnixMillis};
+use super::{DestinationId, Health, ReplayId, ReplayTally, Sequence, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,11 @@ impl RetryState {
         Self { attempts, due, requeued: None }
     }
 
+    /// Whether a replay put it back.
+    pub fn is_of(&self, replay: ReplayId) -> bool {
+        self.requeued.is_some_and(|requeued| requeued.replay == Some(replay))
+    }
+
     /// Attempts that count on the retry schedule: those since it was last put back.
     pub fn on_schedule(&self, attempts: u32) -> u32 {
         attempts.saturating_sub(self.requeued.map_or(0, |requeued| requeued.after))
@@ -117,6 +122,8 @@ pub struct ConsumerState {
     pub retries: BTreeMap<Sequence, RetryState>,
     /// How its endpoint has been doing.
     pub health: Health,
+    /// What became of what replays put back.
+    pub replays: BTreeMap<ReplayId, ReplayTally>,
 }
 
 impl ConsumerState {
@@ -133,7 +140,8 @@ impl ConsumerState {
                 self.retries.insert(sequence, RetryState { attempts, due: at, requeued });
             }
             Verdict::Delivered | Verdict::Dead | Verdict::Expired | Verdict::Cancelled => {
-                self.retries.remove(&sequence);
+                let known = self.retries.remove(&sequence);
+                self.tally(known, verdict == Verdict::Delivered);
             }
         }
         if sequence > self.place {
@@ -169,8 +177,33 @@ impl ConsumerState {
             if has_outcome {
                 let attempts = waiting.map_or(attempts, |waiting| waiting.attempts);
                 let requeued = Some(Requeued { after: attempts, replay });
-                self.retries.insert(sequence, RetryState { attempts, due, requeued });
+                let known = self.retries.insert(sequence, RetryState { attempts, due, requeued });
+                // An earlier replay is not what sends it any more.
+                self.tally(known, false);
+                if let Some(replay) = replay {
+                    self.replays.entry(replay).or_default().waiting += 1;
+                }
             }
+        }
+    }
+
+    /// Counts what became of a delivery for the replay that put it back.
+    fn tally(&mut self, known: Option<RetryState>, is_delivered: bool) {
+        let replay = known.and_then(|known| known.requeued).and_then(|requeued| requeued.replay);
+        let Some(tally) = replay.and_then(|replay| self.replays.get_mut(&replay)) else { return };
+        tally.waiting = tally.waiting.saturating_sub(1);
+        if is_delivered {
+            tally.delivered += 1;
+        } else {
+            tally.failed += 1;
+        }
+    }
+
+    /// Gives up what a replay put back and was not sent.
+    pub fn stop_replay(&mut self, replay: ReplayId) {
+        self.retries.retain(|_, retry| !retry.is_of(replay));
+        if let Some(tally) = self.replays.get_mut(&replay) {
+            tally.waiting = 0;
         }
     }
 
@@ -179,7 +212,9 @@ impl ConsumerState {
     pub fn resume(&mut self, skip_to: Option<Sequence>) {
         self.health = Health::default();
         if let Some(place) = skip_to {
-            self.retries.clear();
+            for (_, retry) in std::mem::take(&mut self.retries) {
+                self.tally(Some(retry), false);
+            }
             self.move_to(place);
         }
     }
@@ -222,7 +257,27 @@ mod tests {
         state.apply(Sequence(9), 4, Verdict::Retry { at: UnixMillis(8) }, Sequence(10));
         assert_eq!(state.retries[&Sequence(9)].requeued, requeued);
         assert_eq!(state.retries[&Sequence(9)].on_schedule(4), 1);
+        assert_eq!(state.replays[&ReplayId(7)], ReplayTally { waiting: 1, ..ReplayTally::default() });
         state.apply(Sequence(9), 5, Verdict::Delivered, Sequence(10));
-        assert_eq!(state, ConsumerState::starting_after(Sequence(10)));
+        assert_eq!((state.retries.len(), state.place), (0, Sequence(10)));
+        assert_eq!(state.replays[&ReplayId(7)], ReplayTally { delivered: 1, ..ReplayTally::default() });
+    }
+
+    #[test]
+    fn a_replay_that_is_stopped_leaves_what_others_put_back() {
+        let mut state = ConsumerState::starting_after(Sequence(10));
+        let put_back = |replay, sequence| Requeue {
+            destination: DestinationId(1),
+            deliveries: vec![(Sequence(sequence), 1)],
+            due: UnixMillis(5),
+            replay: Some(ReplayId(replay)),
+        };
+        state.requeue(&put_back(7, 1));
+        state.requeue(&put_back(7, 2));
+        state.requeue(&put_back(8, 2));
+        state.stop_replay(ReplayId(7));
+        assert_eq!(state.retries.keys().collect::<Vec<_>>(), [&Sequence(2)]);
+        assert_eq!(state.replays[&ReplayId(7)], ReplayTally { failed: 1, ..ReplayTally::default() });
+        assert_eq!(state.replays[&ReplayId(8)], ReplayTally { waiting: 1, ..ReplayTally::default() });
     }
 }

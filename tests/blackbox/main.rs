@@ -34,6 +34,7 @@ mod lifecycle;
 mod lifecycle_crashes;
 mod publishing;
 mod reading;
+mod replays;
 mod secrets;
 mod storage_full;
 mod stream_gaps;

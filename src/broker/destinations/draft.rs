@@ -2,7 +2,7 @@
 //!
 //! The same rules hold on creation and on change; absent members keep their default or their value.
 
-use super::fields::Fields;
+use crate::broker::fields::Fields;
 use crate::config::DeliveryConfig;
 use crate::model::{
     BodyFormat, Ordering, PayloadFilter, Sequence, Timestamp, TypePattern, Verification, Violation,
@@ -144,7 +144,7 @@ fn read_headers(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
     Some(given)
 }
 
-fn read_types(value: &Value) -> Result<Vec<TypePattern>, String> {
+pub(in crate::broker) fn read_types(value: &Value) -> Result<Vec<TypePattern>, String> {
     let list = value.as_array().filter(|list| list.len() <= MOST_TYPES);
     let list = list.ok_or_else(|| format!("a list of at most {MOST_TYPES} type filters"))?;
     let mut types = Vec::with_capacity(list.len());
@@ -211,7 +211,7 @@ fn one_of<T: serde::de::DeserializeOwned>(value: &Value, wanted: &str) -> Result
 }
 
 /// An expression, or `None` for no filter.
-fn read_filter(fields: &mut Fields) -> Option<Option<PayloadFilter>> {
+pub(in crate::broker) fn read_filter(fields: &mut Fields) -> Option<Option<PayloadFilter>> {
     match fields.take("filter")? {
         Value::Null => Some(None),
         Value::String(text) => match PayloadFilter::parse(&text) {

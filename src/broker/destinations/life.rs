@@ -10,8 +10,8 @@ use crate::clock;
 use crate::delivery::lifecycle::{Changed, Request, Told, change};
 use crate::log::{Change, Commit, EventLog, Later, LogError};
 use crate::model::{
-    ConsumerState, Destination, DestinationId, DestinationStatus, EventDraft, EventType, Notice, Sequence,
-    Timestamp,
+    ConsumerState, Destination, DestinationId, DestinationStatus, EventDraft, EventType, Notice, Replay,
+    Requeue, Sequence, Timestamp,
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -118,6 +118,18 @@ impl Life {
         Ok(false)
     }
 
+    async fn keep_replay(self, replay: Replay, requeue: Option<Requeue>) -> Result<bool, LogError> {
+        let _one_at_a_time = self.managing().await;
+        let management = self.log.management();
+        if management.replays.get(&replay.id).is_none_or(|kept| kept.status.has_ended()) {
+            return Ok(false);
+        }
+        let requeue = requeue.map(|requeue| Change::Requeue(Box::new(requeue)));
+        let changes = requeue.into_iter().chain([Change::PutReplay(Box::new(replay))]).collect();
+        self.log.commit(Commit { changes, ..Commit::default() }).await?;
+        Ok(true)
+    }
+
     async fn tell(self, id: DestinationId, notice: Notice) -> Result<Notice, LogError> {
         let _one_at_a_time = self.managing().await;
         let destination = self.log.management().destinations.get(&id).cloned();
@@ -154,6 +166,10 @@ fn foresee(consumer: &mut ConsumerState, change: &Change) {
 impl Keeper for Life {
     fn change(&self, id: DestinationId, request: Request, outcomes: Vec<Change>) -> Later<bool> {
         Self::change(self.clone(), id, request, outcomes).boxed()
+    }
+
+    fn keep_replay(&self, replay: Replay, requeue: Option<Requeue>) -> Later<bool> {
+        Self::keep_replay(self.clone(), replay, requeue).boxed()
     }
 
     fn tell(&self, id: DestinationId, notice: Notice) -> Later<Notice> {

@@ -3,7 +3,6 @@
 
 mod declared;
 pub(super) mod draft;
-pub(super) mod fields;
 #[cfg(test)]
 mod filter_tests;
 mod lag;
@@ -47,6 +46,12 @@ pub enum ManageError {
     /// There is no such delivery in the tenant.
     #[error("there is no such delivery")]
     NoDelivery,
+    /// There is no such replay in the tenant.
+    #[error("there is no such replay")]
+    NoReplay,
+    /// The destination has as many that have not ended as it may have.
+    #[error("the destination has {0} replays that have not ended: stop one, or wait")]
+    TooManyReplays(usize),
     /// The event of a delivery is gone.
     #[error("the event went by retention: it cannot be sent again")]
     Expired,

@@ -3,9 +3,9 @@
 //! What must hold: the new secret is durable before anybody sees it; a delivery is signed with every secret that is
 //! live when it is sent, the current one first; an overlap that is asked for ends every earlier one that is longer.
 
-use super::fields::Fields;
 use super::{ManageError, new_signing_secret, open_secrets, sealed};
 use crate::broker::Broker;
+use crate::broker::fields::Fields;
 use crate::clock;
 use crate::delivery::lifecycle::{self, Request};
 use crate::model::{Destination, DestinationId, SealedSecret, TenantId, Timestamp, UnixMillis, Violation};

@@ -1,7 +1,7 @@
 //! What a caller may say about an app or a function, and the rules of each member.
 
 use crate::broker::destinations::draft::{read_schedule, read_url};
-use crate::broker::destinations::fields::Fields;
+use crate::broker::fields::Fields;
 use crate::config::DeliveryConfig;
 use crate::model::Violation;
 use crate::webhook::signature;

@@ -15,7 +15,7 @@
 
 use crate::delivery::backoff::next_attempt_ms;
 use crate::model::{
-    ConsumerState, Health, Heard, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
+    ConsumerState, Health, Heard, ReplayId, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
 };
 use breaker::Breaker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 mod breaker;
 mod health;
 mod lanes;
+#[cfg(test)]
+mod replay_tests;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -43,13 +45,15 @@ struct Slot {
     recording: Option<(Verdict, Heard)>,
     /// How it was put back, when it was.
     requeued: Option<Requeued>,
+    /// Its replay was stopped: a failure is its end.
+    is_last: bool,
     /// Put back while its outcome was on its way into the log: what waits once that is durable.
     again: Option<RetryState>,
 }
 
 impl Slot {
     fn of(attempt: u32, key: Option<u64>, is_retry: bool, requeued: Option<Requeued>) -> Self {
-        Self { attempt, key, is_retry, recording: None, requeued, again: None }
+        Self { attempt, key, is_retry, recording: None, requeued, is_last: false, again: None }
     }
 }
 
@@ -127,9 +131,11 @@ impl DestinationMachine {
                 self.requeue(&requeue);
                 self.breaker.probe_at_once();
             }
+            Input::ReplayStopped(replay) => self.stop_replay(replay),
             Input::ClockReached => {}
             Input::Reconfigured(settings) => {
                 self.settings = settings;
+                self.move_place(actions);
                 // What was changed may be what was wrong.
                 self.breaker.probe_at_once();
             }
@@ -189,6 +195,7 @@ impl DestinationMachine {
             Outcome::Success => Verdict::Delivered,
             Outcome::Gone | Outcome::Unreadable => Verdict::Dead,
             Outcome::Trimmed => Verdict::Expired,
+            Outcome::Failure { .. } | Outcome::Interrupted if slot.is_last => Verdict::Cancelled,
             Outcome::Failure { .. } | Outcome::Interrupted => {
                 let wait = next_attempt_ms(&self.settings.schedule_ms, on_schedule, retry_after_ms, jitter);
                 wait.map_or(Verdict::Dead, |wait| Verdict::Retry { at: now.plus(wait) })
@@ -245,6 +252,31 @@ impl DestinationMachine {
             } else if !self.is_to_be_sent(sequence) {
                 self.wait_for(sequence, again(attempts), None);
             }
+        }
+    }
+
+    /// Gives up what a replay put back. What is under way keeps its outcome, and is not tried again.
+    fn stop_replay(&mut self, replay: ReplayId) {
+        let by_due = &mut self.by_due;
+        self.retries.retain(|sequence, (retry, _)| {
+            let stays = !retry.is_of(replay);
+            if !stays {
+                by_due.remove(&(retry.due, *sequence));
+            }
+            stays
+        });
+        for slot in self.slots.values_mut() {
+            slot.again = slot.again.filter(|again| !again.is_of(replay));
+            slot.is_last |= slot.requeued.is_some_and(|requeued| requeued.replay == Some(replay));
+        }
+    }
+
+    /// What was looked at with the filter of before is not looked at again with another one.
+    fn move_place(&mut self, actions: &mut Vec<Action>) {
+        let place = self.place_without(Sequence::ZERO);
+        if place > self.place {
+            self.place = place;
+            actions.push(Action::MovePlace(place));
         }
     }
 

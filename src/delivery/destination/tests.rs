@@ -23,9 +23,9 @@ pub(super) struct Bench {
     pub(super) now: UnixMillis,
     sent: Vec<(u64, u32)>,
     pub(super) records: VecDeque<(Sequence, u32, Verdict, Sequence, Heard)>,
-    reads: Vec<(Sequence, usize)>,
+    pub(super) reads: Vec<(Sequence, usize)>,
     pub(super) wake: Option<UnixMillis>,
-    head: Sequence,
+    pub(super) head: Sequence,
     /// What it asked for besides deliveries.
     pub(super) asked: Vec<Action>,
 }

@@ -51,6 +51,8 @@ pub enum Input {
     Recorded(Sequence),
     /// Deliveries were put back to be sent again, durably.
     Requeued(Requeue),
+    /// A replay was stopped, durably: what it put back and was not sent is given up.
+    ReplayStopped(ReplayId),
     /// Time passed. Too early is harmless.
     ClockReached,
     /// The destination was changed.

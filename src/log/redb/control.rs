@@ -5,7 +5,8 @@ use super::disk::{Disk, OpenError, UNFINISHED};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, RetryRow, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
 use crate::model::{
-    ConsumerState, DestinationId, Gate, Health, ReplayId, Requeued, RetryState, Sequence, UnixMillis,
+    ConsumerState, DestinationId, Gate, Health, ReplayId, ReplayTally, Requeued, RetryState, Sequence,
+    UnixMillis,
 };
 use redb::{Database, ReadableDatabase, ReadableTable};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ struct Place {
     place: Sequence,
     settled: BTreeSet<Sequence>,
     health: Health,
+    #[serde(default)]
+    replays: Vec<(ReplayId, ReplayTally)>,
 }
 
 /// What a checkpoint holds.
@@ -140,8 +143,12 @@ fn write(
             let name = format!("place/{id}");
             match kept.consumers.get(id) {
                 Some(consumer) => {
-                    let (place, settled) = (consumer.place, consumer.settled.clone());
-                    let place = Place { place, settled, health: consumer.health };
+                    let place = Place {
+                        place: consumer.place,
+                        settled: consumer.settled.clone(),
+                        health: consumer.health,
+                        replays: consumer.replays.iter().map(|(id, tally)| (*id, *tally)).collect(),
+                    };
                     control.insert(name.as_str(), to_checked_json(&name, &place).as_slice())?;
                 }
                 None => {
@@ -193,9 +200,10 @@ fn snapshot(management: &Management) -> Vec<Change> {
     let keys = management.keys.values().map(|key| Change::PutKey((**key).clone()));
     let destinations =
         management.destinations.values().map(|one| Change::PutDestination(Box::new((**one).clone())));
+    let replays = management.replays.values().map(|one| Change::PutReplay(Box::new((**one).clone())));
     let functions = management.functions.snapshot().into_iter();
     let functions = functions.map(|change| Change::Functions(Box::new(change)));
-    tenants.chain(keys).chain(destinations).chain(functions).collect()
+    tenants.chain(keys).chain(destinations).chain(functions).chain(replays).collect()
 }
 
 fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb::Error> {
@@ -232,8 +240,9 @@ fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb
                 let id = name.strip_prefix("place/").and_then(|id| DestinationId::parse(id).ok());
                 let id = id.ok_or_else(unreadable)?;
                 let place: Place = from_checked_json(name, value.value()).ok_or_else(unreadable)?;
-                let Place { place, settled, health } = place;
-                let consumer = ConsumerState { place, settled, health, ..Default::default() };
+                let Place { place, settled, health, replays } = place;
+                let (replays, retries) = (replays.into_iter().collect(), BTreeMap::new());
+                let consumer = ConsumerState { place, settled, retries, health, replays };
                 checkpoint.kept.consumers.insert(id, consumer);
             }
         }

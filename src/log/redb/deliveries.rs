@@ -7,7 +7,9 @@ use super::journal::{verdict_of, verdict_parts};
 use super::schema::ATTEMPTS;
 use super::segment::{ReadFault, Segment};
 use super::shared::Shared;
-use crate::log::{AttemptQuery, DeliveryQuery, DeliveryRows, LogError};
+use crate::log::{
+    AttemptQuery, DeliveryQuery, DeliveryRows, LastAttempt, LastAttempts, LastAttemptsQuery, LogError,
+};
 use crate::model::{AttemptRecord, EventFilter, Sequence, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,7 +65,7 @@ struct Last {
 
 /// Deliveries that had an attempt, newest event first.
 pub(super) fn deliveries(shared: &Shared, query: &DeliveryQuery) -> Result<DeliveryRows, LogError> {
-    let (known, floor) = last_attempts(shared, query)?;
+    let (known, floor) = newest_attempts(shared, query)?;
     let mut rows =
         DeliveryRows { scanned_to: Sequence(floor), has_more: floor > 0, ..DeliveryRows::default() };
     let mut fetched = 0;
@@ -88,7 +90,7 @@ fn is_wanted(filter: &EventFilter, record: &AttemptRecord) -> bool {
 }
 
 /// The last attempt of every delivery from the given floor up to the query's end.
-fn last_attempts(shared: &Shared, query: &DeliveryQuery) -> Result<(BTreeMap<u64, Last>, u64), LogError> {
+fn newest_attempts(shared: &Shared, query: &DeliveryQuery) -> Result<(BTreeMap<u64, Last>, u64), LogError> {
     let mut known: BTreeMap<u64, Last> = BTreeMap::new();
     let mut floor = 0;
     for segment in shared.segments.load().iter().rev() {
@@ -146,4 +148,42 @@ fn record(
         record.event = earlier.into_iter().find_map(|one| one.event);
     }
     Ok(Some(record))
+}
+
+/// The last attempts of deliveries, in log order.
+pub(super) fn last_attempts(shared: &Shared, query: &LastAttemptsQuery) -> Result<LastAttempts, LogError> {
+    let mut known: BTreeMap<u64, LastAttempt> = BTreeMap::new();
+    let mut up_to = query.up_to.0;
+    for segment in shared.segments.load().iter() {
+        if segment.last_sequence() <= query.after.0 && segment.summary().is_some() {
+            continue;
+        }
+        let (rows, complete_to) = segment.read(&*shared.disk, |transaction| {
+            let table = transaction.open_table(ATTEMPTS)?;
+            let destination = query.destination.0;
+            let from = (destination, query.after.0.saturating_add(1), 0);
+            let mut rows = Vec::new();
+            for row in table.range(from..=(destination, up_to, u32::MAX))? {
+                let (key, value) = row?;
+                let (_, sequence, attempts) = key.value();
+                if rows.len() >= MOST_ROWS {
+                    // Of the delivery it stopped at some attempts may be missing.
+                    return Ok((rows, sequence.saturating_sub(1)));
+                }
+                let kind = value.value().first().copied().unwrap_or(u8::MAX);
+                let sequence = Sequence(sequence);
+                rows.extend(verdict_of(kind, 0).map(|verdict| LastAttempt { sequence, attempts, verdict }));
+            }
+            Ok::<_, ReadFault>((rows, u64::MAX))
+        })?;
+        up_to = up_to.min(complete_to).max(query.after.0);
+        for row in rows {
+            let kept = known.entry(row.sequence.0).or_insert(row);
+            if row.attempts > kept.attempts {
+                *kept = row;
+            }
+        }
+    }
+    let _incomplete = known.split_off(&up_to.saturating_add(1));
+    Ok(LastAttempts::cut(known.into_values().collect(), query.limit, Sequence(up_to)))
 }

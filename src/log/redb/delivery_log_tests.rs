@@ -3,7 +3,7 @@
 use super::tests::{close, draft};
 use super::*;
 use crate::config::StorageConfig;
-use crate::log::{Change, DeliveryQuery, MemoryLog};
+use crate::log::{Change, DeliveryQuery, LastAttempt, LastAttemptsQuery, MemoryLog};
 use crate::model::{
     AttemptRecord, BodyFormat, Destination, DestinationStatus, EventFilter, EventNote, EventType, Heard,
     Ordering, RequestNote, RetryPolicy, Timestamp, TypePattern, UnixMillis, Verdict, Verification,
@@ -134,6 +134,21 @@ fn follow(
     }
 }
 
+/// Follows the pages of last attempts from the beginning; a retry's time is not told.
+fn follow_up(log: &dyn EventLog, limit: usize) -> Vec<(Sequence, u32, std::mem::Discriminant<Verdict>)> {
+    let (mut after, up_to) = (Sequence::ZERO, Sequence(EVENTS));
+    let mut found = Vec::new();
+    while after < up_to {
+        let query = LastAttemptsQuery { destination: DESTINATION, after, up_to, limit };
+        let page = block_on(log.last_attempts(query)).unwrap();
+        assert!(page.rows.len() <= limit && page.scanned_to > after);
+        let shown = |row: &LastAttempt| (row.sequence, row.attempts, std::mem::discriminant(&row.verdict));
+        found.extend(page.rows.iter().map(shown));
+        after = page.scanned_to;
+    }
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
@@ -158,6 +173,7 @@ proptest! {
         }
         let published = redb.bounds().borrow().head.0;
         prop_assert!(redb.stats().segments > 2 || published < EVENTS, "{published} events in one file show little");
+        prop_assert_eq!(follow_up(&*redb, limit), follow_up(&memory, 10_000));
         close(&redb);
     }
 }

@@ -45,12 +45,12 @@ pub use disk::OpenError;
 
 use super::{
     AttemptQuery, Bounds, Commit, Committed, DeliveryQuery, DeliveryRows, EventLog, InvocationQuery,
-    InvocationRows, Later, LogError, LogStats, Management, Page, Query,
+    InvocationRows, LastAttempts, LastAttemptsQuery, Later, LogError, LogStats, Management, Page, Query,
 };
 use crate::config::StorageConfig;
 use crate::model::{
     AttemptRecord, ClosedGate, ConsumerState, DestinationId, EventId, Gate, InvocationId, InvocationRecord,
-    Sequence, StoredEvent, TenantId,
+    ReplayId, ReplayTally, Sequence, StoredEvent, TenantId,
 };
 use disk::{Disk, Folder};
 use futures_util::FutureExt;
@@ -191,6 +191,10 @@ impl EventLog for RedbLog {
         self.readers.run(move |shared| deliveries::deliveries(shared, &query))
     }
 
+    fn last_attempts(&self, query: LastAttemptsQuery) -> Later<LastAttempts> {
+        self.readers.run(move |shared| deliveries::last_attempts(shared, &query))
+    }
+
     fn recent(&self, after: Sequence, limit: usize) -> Option<Vec<Arc<StoredEvent>>> {
         self.shared.tail.after(after, limit)
     }
@@ -205,6 +209,11 @@ impl EventLog for RedbLog {
 
     fn management_changed(&self) -> watch::Receiver<u64> {
         self.shared.management_version.subscribe()
+    }
+
+    fn replay_tally(&self, id: DestinationId, replay: ReplayId) -> ReplayTally {
+        let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.consumers.get(&id).and_then(|one| one.replays.get(&replay)).copied().unwrap_or_default()
     }
 
     fn consumer(&self, id: DestinationId) -> Option<ConsumerState> {

@@ -94,6 +94,7 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
         Entry::Requeue(requeue) => {
             if let Some(consumer) = kept.consumers.get_mut(&requeue.destination) {
                 consumer.requeue(requeue);
+                dirty.consumers.insert(requeue.destination);
                 let sequences = requeue.deliveries.iter().map(|(sequence, _)| *sequence);
                 dirty.retries.extend(sequences.map(|sequence| (requeue.destination, sequence)));
             }
@@ -104,35 +105,54 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
                 dirty.consumers.insert(*destination);
             }
         }
-        Entry::Management(change) => match &**change {
-            Change::PutDestination(one) => {
-                let start = ConsumerState::starting_after(one.start_after);
-                kept.consumers.entry(one.id).or_insert(start);
-                dirty.consumers.insert(one.id);
-            }
-            Change::RemoveDestination(id) => {
-                kept.consumers.remove(id);
-                dirty.consumers.insert(*id);
-            }
-            Change::Functions(change) => apply_functions(change, kept, dirty),
-            Change::Resume { destination, skip_to } => {
-                if let Some(consumer) = kept.consumers.get_mut(destination) {
-                    let waiting = consumer.retries.keys().map(|sequence| (*destination, *sequence));
-                    dirty.retries.extend(waiting);
-                    dirty.consumers.insert(*destination);
-                    consumer.resume(*skip_to);
-                }
-            }
-            Change::Notice { destination, notice } => {
-                if let Some(consumer) = kept.consumers.get_mut(destination) {
-                    consumer.health.notice = *notice;
-                    dirty.consumers.insert(*destination);
-                }
-            }
-            _ => {}
-        },
+        Entry::Management(change) => manage_kept(change, kept, dirty),
         Entry::Gate(change) => apply_gate(change, kept, dirty),
         Entry::Oldest(_) => {}
+    }
+}
+
+/// The part of the fold that is about destinations themselves.
+fn manage_kept(change: &Change, kept: &mut Kept, dirty: &mut Dirty) {
+    match change {
+        Change::PutDestination(one) => {
+            let start = ConsumerState::starting_after(one.start_after);
+            kept.consumers.entry(one.id).or_insert(start);
+            dirty.consumers.insert(one.id);
+        }
+        Change::RemoveDestination(id) => {
+            kept.consumers.remove(id);
+            dirty.consumers.insert(*id);
+        }
+        Change::Functions(change) => apply_functions(change, kept, dirty),
+        Change::Resume { destination, skip_to } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                let waiting = consumer.retries.keys().map(|sequence| (*destination, *sequence));
+                dirty.retries.extend(waiting);
+                dirty.consumers.insert(*destination);
+                consumer.resume(*skip_to);
+            }
+        }
+        Change::Notice { destination, notice } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                consumer.health.notice = *notice;
+                dirty.consumers.insert(*destination);
+            }
+        }
+        Change::StopReplay { destination, replay } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                let of_replay = consumer.retries.iter().filter(|(_, retry)| retry.is_of(*replay));
+                dirty.retries.extend(of_replay.map(|(sequence, _)| (*destination, *sequence)));
+                dirty.consumers.insert(*destination);
+                consumer.stop_replay(*replay);
+            }
+        }
+        Change::RemoveReplay { destination, replay } => {
+            if let Some(consumer) = kept.consumers.get_mut(destination) {
+                consumer.replays.remove(replay);
+                dirty.consumers.insert(*destination);
+            }
+        }
+        _ => {}
     }
 }
 
