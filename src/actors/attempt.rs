@@ -43,17 +43,13 @@ pub(super) fn attempt_record(
     verdict: Verdict,
     answer: Answer,
 ) -> AttemptRecord {
-    let (status, error, response_headers, response_body) = match answer.result {
+    let error = answer.failure();
+    let (status, response_headers, response_body) = match answer.result {
         Ok(response) => {
-            let error = match response.status {
-                200..=299 => None,
-                300..=399 => Some("redirects are not followed".to_owned()),
-                status => Some(format!("the endpoint answered {status}")),
-            };
             let body = String::from_utf8_lossy(&response.body).into_owned();
-            (Some(response.status), error, response.headers, body)
+            (Some(response.status), response.headers, body)
         }
-        Err(error) => (None, Some(error.to_string()), Vec::new(), String::new()),
+        Err(_) => (None, Vec::new(), String::new()),
     };
     let (at, latency_ms) = (answer.at, answer.latency_ms);
     AttemptRecord {

@@ -2,10 +2,9 @@
 
 use crate::clock;
 use crate::delivery::verification::is_consent;
-use crate::model::{
-    Destination, EncodeAs, EventDraft, EventId, EventType, Sequence, StoredEvent, Timestamp, Verification,
-};
+use crate::model::{Destination, EventType, StoredEvent, Verification};
 use crate::webhook::delivery::Recipient;
+use crate::webhook::unlogged::unlogged;
 use crate::webhook::{Answer, Outgoing};
 use bytes::Bytes;
 
@@ -26,27 +25,11 @@ impl Question {
         if destination.verification == Verification::None {
             return None;
         }
-        let now = clock::now();
         let challenge = format!("{:032x}", u128::from_le_bytes(clock::random()));
-        let unique = Sequence(u64::from_le_bytes(clock::random()));
-        let draft = EventDraft {
-            id: None,
-            event_type: EventType::parse(VERIFICATION_TYPE).ok()?,
-            timestamp: None,
-            pipeline: None,
-            run_id: None,
-            data: Bytes::from(format!(r#"{{"challenge":"{challenge}"}}"#)),
-            extensions: None,
-        };
-        let place = EncodeAs {
-            sequence: Sequence::ZERO,
-            tenant: destination.tenant,
-            id: EventId::generated(now.0.unsigned_abs(), unique, 0),
-            timestamp: Timestamp::from(now),
-            stored_at: now,
-        };
+        let data = Bytes::from(format!(r#"{{"challenge":"{challenge}"}}"#));
+        let event = unlogged(destination.tenant, EventType::parse(VERIFICATION_TYPE).ok()?, data);
         let how = destination.verification;
-        Some(Self { event: StoredEvent::encode(draft, place), challenge, how })
+        Some(Self { event, challenge, how })
     }
 
     /// The request of one attempt.

@@ -18,7 +18,7 @@ mod setup;
 pub use deliveries::{
     Counts, Delivery, DeliveryAsk, DeliveryPage, DeliverySummary, DestinationStats, Latency,
 };
-pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Verified};
+pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Trial, Verified};
 pub use dry_run::DryRun;
 pub use embed::Event;
 pub use follow::{Events, From};
@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
 use crate::model::{EventDraft, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
-use destinations::Life;
+use destinations::{Asking, Life};
 use handlers::Handlers;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +49,7 @@ struct Inner {
     running_keys: Mutex<HashSet<(TenantId, String)>>,
     handlers: Handlers,
     life: Life,
+    asking: Asking,
     actors: Actors,
 }
 
@@ -119,6 +120,7 @@ impl Broker {
             running_keys: Mutex::default(),
             handlers: Handlers::default(),
             life,
+            asking: Asking::default(),
             actors,
         })))
     }

@@ -123,6 +123,7 @@ impl Config {
             });
             section.set("verify_schedule", &mut delivery.verify_schedule, waits);
             section.set("ca_file", &mut delivery.ca_file, |raw| path(raw).map(Some));
+            section.set("max_tests", &mut delivery.max_tests, |raw| whole(raw, 0..=10_000));
             section.set("max_destinations", &mut delivery.max_destinations, |raw| whole(raw, 0..=1_000_000));
             section.set("shards", &mut delivery.shards, |raw| whole(raw, 0..=64));
         });

@@ -198,6 +198,8 @@ pub struct DeliveryConfig {
     pub verify_schedule: Vec<Duration>,
     /// A PEM file with further certificate authorities.
     pub ca_file: Option<PathBuf>,
+    /// Tests and verifications that a tenant may wait for at once.
+    pub max_tests: usize,
     /// The most destinations a tenant may have.
     pub max_destinations: usize,
     /// Threads that deliver; zero takes one for each core, at most 4.
@@ -220,6 +222,7 @@ impl Default for DeliveryConfig {
             breaker_pause_max: Duration::from_secs(300),
             verify_schedule: [2, 10, 60, 300, 1800, 7200, 36_000].map(Duration::from_secs).to_vec(),
             ca_file: None,
+            max_tests: 16,
             max_destinations: 10_000,
             shards: 0,
         }

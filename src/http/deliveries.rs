@@ -144,7 +144,7 @@ fn attempt(one: &AttemptRecord) -> Value {
 }
 
 /// Headers as an object; those that stand more than once are joined as HTTP joins them.
-fn object(headers: Vec<(String, String)>) -> Map<String, Value> {
+pub(super) fn object(headers: Vec<(String, String)>) -> Map<String, Value> {
     let mut members: Map<String, Value> = Map::new();
     for (name, value) in headers {
         let joined = match members.get(&name).and_then(Value::as_str) {

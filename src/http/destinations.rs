@@ -103,6 +103,34 @@ pub(crate) async fn rotate_secret(
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
+/// `POST /destinations/{id}/test`, with `{"type": "..."}` or nothing: sends one signed sample now; 200 whatever the endpoint
+/// answered.
+pub(crate) async fn test(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    Params::read(request.query_string(), &[])?;
+    let id = id_of(&request)?;
+    let body = body::optional_object(&request, &app, payload).await?;
+    let trial = app.broker.try_destination(caller.tenant(), id, body).await?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json_of::trial(&trial)))
+}
+
+/// `POST /destinations/test`: the same for a URL that is not saved.
+pub(crate) async fn test_url(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::of(&request, &app, Scope::DestinationsWrite)?;
+    Params::read(request.query_string(), &[])?;
+    let body = body::object(&request, &app, payload).await?;
+    let trial = app.broker.try_url(caller.tenant(), body).await?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json_of::trial(&trial)))
+}
+
 /// `POST /destinations/{id}/activate`, with `{"backlog": "send"|"skip"}` or nothing.
 pub(crate) async fn activate(
     request: HttpRequest,

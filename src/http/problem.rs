@@ -246,6 +246,10 @@ impl From<ManageError> for Problem {
             ManageError::Invalid(errors) => Self::invalid(errors),
             ManageError::Declared => Self::new(StatusCode::CONFLICT, "declared", detail),
             ManageError::TooManySecrets(_) => Self::new(StatusCode::CONFLICT, "too_many_secrets", detail),
+            ManageError::TooManyTests(_) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail)
+                    .with_header(header::RETRY_AFTER, "1")
+            }
             ManageError::Pending(_) => Self::new(StatusCode::CONFLICT, "pending", detail),
             ManageError::Off => Self::new(StatusCode::CONFLICT, "deactivated", detail),
             ManageError::NothingToVerify => Self::new(StatusCode::CONFLICT, "nothing_to_verify", detail),

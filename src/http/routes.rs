@@ -29,6 +29,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/events/{id}/deliveries").get(deliveries::of_event));
     table.add(Path::at("/api/v1/stream-tickets").post(tickets::create));
     table.add(Path::at("/api/v1/destinations").get(destinations::list).post(destinations::create));
+    table.add(Path::at("/api/v1/destinations/test").post(destinations::test_url));
     table.add(
         Path::at("/api/v1/destinations/{id}")
             .get(destinations::show)
@@ -36,6 +37,7 @@ fn add_all(table: &mut Table<'_>) {
             .delete(destinations::remove),
     );
     table.add(Path::at("/api/v1/destinations/{id}/verify").post(destinations::verify));
+    table.add(Path::at("/api/v1/destinations/{id}/test").post(destinations::test));
     table.add(Path::at("/api/v1/destinations/{id}/activate").post(destinations::activate));
     table.add(Path::at("/api/v1/destinations/{id}/deactivate").post(destinations::deactivate));
     table.add(Path::at("/api/v1/destinations/{id}/rotate-secret").post(destinations::rotate_secret));

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod headers;
 pub mod retry_after;
 pub mod signature;
+pub mod unlogged;
 
 use crate::model::UnixMillis;
 use bytes::Bytes;
@@ -37,6 +38,20 @@ pub struct Answer {
     pub latency_ms: u32,
     /// The answer, or why there was none.
     pub result: Result<Response, SendError>,
+}
+
+impl Answer {
+    /// Why it counts as a failure; `None` when it is a success.
+    pub fn failure(&self) -> Option<String> {
+        match &self.result {
+            Ok(response) => match response.status {
+                200..=299 => None,
+                300..=399 => Some("redirects are not followed".to_owned()),
+                status => Some(format!("the endpoint answered {status}")),
+            },
+            Err(error) => Some(error.to_string()),
+        }
+    }
 }
 
 /// An endpoint's answer.

@@ -40,3 +40,4 @@ mod storage_full;
 mod stream_gaps;
 mod streaming;
 mod tenants;
+mod trials;

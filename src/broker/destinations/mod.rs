@@ -10,12 +10,15 @@ mod life;
 mod rotation;
 mod shown;
 mod status;
+mod trial;
 
 pub(crate) use declared::{check_webhooks, declare_webhooks};
 pub use lag::Lag;
 pub(crate) use life::Life;
 pub use rotation::Rotated;
 pub use status::{Backlog, Verified};
+pub(crate) use trial::Asking;
+pub use trial::Trial;
 
 use super::Broker;
 use crate::clock;
@@ -69,6 +72,9 @@ pub enum ManageError {
         "{0} earlier secrets sign beside the current one: wait for one's end, or end them all with overlap_s 0"
     )]
     TooManySecrets(usize),
+    /// As many trials and verifications are under way as may be.
+    #[error("{0} tests and verifications of the tenant are under way, which is delivery.max_tests")]
+    TooManyTests(usize),
     /// It waits for its verification.
     #[error(transparent)]
     Pending(#[from] Unverified),

@@ -5,7 +5,6 @@ use crate::actors::{Keeper, Question};
 use crate::broker::Broker;
 use crate::clock;
 use crate::delivery::lifecycle::{Request, change};
-use crate::log::LogError;
 use crate::model::{Destination, DestinationId, DestinationStatus, Sequence, TenantId, Timestamp};
 use crate::webhook::Answer;
 use crate::webhook::delivery::Recipient;
@@ -85,8 +84,7 @@ impl Broker {
         }
         let question = Question::new(&current).ok_or(ManageError::NothingToVerify)?;
         let recipient = Recipient::new(&current, &open_secrets(self.secrets(), &current));
-        let answer = self.0.actors.post(question.request(&recipient, 1)).await;
-        let answer = answer.ok_or(ManageError::Log(LogError::Closed))?;
+        let answer = self.ask(tenant, question.request(&recipient, 1)).await?;
         let consented = question.is_answered_by(&answer);
         if consented {
             let request = Request::Verified(current.url.clone(), current.verification);

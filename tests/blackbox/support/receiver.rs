@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Answer(u16, Vec<(String, String)>, String),
     /// Waits, then replies.
     After(Duration, Box<Reply>),
+    /// Waits until it is let go, then replies.
+    When(Arc<AtomicBool>, Box<Reply>),
     /// Closes the connection without an answer.
     HangUp,
 }
@@ -221,9 +223,20 @@ fn while_kept_alive(mut stream: TcpStream, shared: &Shared) {
             return;
         };
         let mut reply = (shared.script.lock().unwrap())(&delivery);
-        while let Reply::After(wait, then) = reply {
-            std::thread::sleep(wait);
-            reply = *then;
+        loop {
+            reply = match reply {
+                Reply::After(wait, then) => {
+                    std::thread::sleep(wait);
+                    *then
+                }
+                Reply::When(goes, then) => {
+                    while !goes.load(Ordering::Relaxed) && !shared.closed.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    *then
+                }
+                _ => break,
+            };
         }
         let Reply::Answer(status, headers, body) = reply else {
             shared.deliveries.lock().unwrap().push(delivery);
