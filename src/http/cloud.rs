@@ -1,6 +1,8 @@
 //! The cloud's event calls: which events there are, subscribing functions, who is subscribed. Paths, members,
 //! messages and status codes are those of the published API, and every answer has its envelope, errors too.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body;

@@ -1,5 +1,7 @@
 //! The delivery log: a destination's deliveries, one with every attempt, sending it again, a destination's figures.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::destinations::id_of;

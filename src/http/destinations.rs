@@ -1,5 +1,7 @@
 //! `/destinations`.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body;

@@ -5,6 +5,8 @@
 
 use super::cors::Cors;
 use super::metrics::RouteMetrics;
+use super::openapi::Operation;
+use super::params;
 use super::problem::Problem;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use crate::clock;
@@ -27,6 +29,8 @@ pub(super) struct Edge {
     pub(super) ids: Rc<RequestIds>,
     pub(super) metrics: Arc<RouteMetrics>,
     pub(super) draining: watch::Receiver<bool>,
+    /// What is said of this path: a query parameter that is not said is refused.
+    pub(super) operations: Rc<[&'static Operation]>,
 }
 
 impl<S> Transform<S, ServiceRequest> for Edge
@@ -65,7 +69,7 @@ where
         let began = clock::instant();
         let edge = Rc::clone(&self.edge);
         let id = edge.ids.of(request.headers());
-        if let Some(early) = edge.answer_early(&request) {
+        if let Some(early) = edge.answer_early(&request, &id) {
             let response = request.into_response(early);
             return Box::pin(ready(Ok(edge.finish(response, id, began))));
         }
@@ -75,10 +79,18 @@ where
 }
 
 impl Edge {
-    /// What needs no route: what browsers ask before they ask.
-    fn answer_early(&self, request: &ServiceRequest) -> Option<HttpResponse> {
-        let cors = self.cors.as_ref().filter(|_| request.method() == Method::OPTIONS)?;
-        cors.preflight(request.headers())
+    /// What needs no route: what browsers ask before they ask, and what nobody may ask.
+    fn answer_early(&self, request: &ServiceRequest, id: &HeaderValue) -> Option<HttpResponse> {
+        if let Some(cors) = self.cors.as_ref().filter(|_| request.method() == Method::OPTIONS) {
+            return cors.preflight(request.headers());
+        }
+        let asked = |one: &&&Operation| one.answers_to(request.method().as_str());
+        let operation = self.operations.iter().find(asked)?;
+        let refused = params::check(request.query_string(), operation.query).err()?;
+        if operation.has_envelope {
+            return Some(refused.in_envelope());
+        }
+        Some(refused.respond(id.to_str().unwrap_or_default()))
     }
 
     fn finish(&self, response: ServiceResponse, id: HeaderValue, began: Instant) -> ServiceResponse {

@@ -1,5 +1,7 @@
 //! `/apps` and `/functions`.
 
+pub(super) mod api;
+
 use super::App as Shared;
 use super::auth::Caller;
 use super::body;

@@ -1,5 +1,7 @@
 //! `/keys`: who may do what in a tenant. A key is shown once, when it is made.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body;

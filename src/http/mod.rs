@@ -16,6 +16,7 @@ mod functions;
 mod idempotency;
 mod keys;
 mod metrics;
+mod openapi;
 mod operations;
 mod page;
 mod params;
@@ -39,8 +40,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as Application, HttpServer, web};
 use metrics::Metrics;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tickets::Tickets;
 use waiting::WaitingRoom;
@@ -71,6 +72,8 @@ pub(crate) struct App {
     pub(crate) streams: AtomicUsize,
     pub(crate) tickets: Tickets,
     pub(crate) metrics: Metrics,
+    /// The paths and methods that there are.
+    pub(crate) served: OnceLock<Vec<openapi::Served>>,
 }
 
 /// Serves the API on a socket until [`ServerHandle::stop`]. Must be called on an actix runtime.
@@ -86,6 +89,7 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
         streams: AtomicUsize::new(0),
         tickets: Tickets::default(),
         metrics: Metrics::default(),
+        served: OnceLock::new(),
     });
     let stall = app.broker.config().stream.stall_timeout;
     let server = HttpServer::new(move || {

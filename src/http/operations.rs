@@ -1,5 +1,7 @@
 //! Whether the broker lives, and whether it takes work.
 
+pub(super) mod api;
+
 use super::App;
 use super::params::Params;
 use super::problem::Problem;

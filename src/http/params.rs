@@ -1,5 +1,6 @@
 //! Query parameters: each known, each at most once (but `type`), each well formed; anything else is 400.
 
+use super::openapi::Parameter;
 use super::problem::Problem;
 use crate::model::{EventFilter, PayloadFilter, Timestamp, TypePattern};
 use std::collections::BTreeMap;
@@ -23,6 +24,15 @@ pub(crate) fn with_cursor(query: &str, cursor: &str) -> String {
     link.push_str("cursor=");
     link.push_str(cursor);
     link
+}
+
+/// Refuses a query that is not well formed, or has a parameter that nothing is said of.
+pub(super) fn check(query: &str, known: &[Parameter]) -> Result<(), Problem> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+    Params::read(query, &names).map(|_| ())
 }
 
 impl Params {

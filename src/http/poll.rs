@@ -4,6 +4,8 @@
 //! told that it is opaque. What must hold: whoever follows `next_cursor` sees every matching event once. A page
 //! looks at nothing beyond the head as it was when the request came, or, when it waited, when it woke.
 
+pub(super) mod api;
+
 use super::App;
 use super::accept::{Format, negotiate};
 use super::auth::Caller;

@@ -1,5 +1,7 @@
 //! `POST /events` and `POST /events/batch`: checks, one commit, one answer.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body::{self, refuse_encoded};

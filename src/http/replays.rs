@@ -1,5 +1,7 @@
 //! Replays of destinations, and trying a filter on the stored log.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body;

@@ -3,6 +3,7 @@
 use super::App;
 use super::cors::Cors;
 use super::edge::Edge;
+use super::openapi::{self, Served, operations_at};
 use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::{
@@ -57,6 +58,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/livez").get(operations::alive));
     table.add(Path::at("/readyz").get(operations::ready));
     table.add(Path::at("/metrics").get(metrics::show));
+    table.add(Path::at("/openapi.json").get(openapi::show));
     table.add(Path::at("/").get(operations::root));
 }
 
@@ -79,6 +81,8 @@ pub(super) fn configure(config: &mut ServiceConfig, app: &Data<App>) {
     let mut table = Table::new(config, app.clone());
     add_all(&mut table);
     table.add_not_found();
+    let served = table.served;
+    app.served.get_or_init(|| served);
 }
 
 /// Where paths are added, once for each worker thread.
@@ -87,12 +91,13 @@ struct Table<'c> {
     app: Data<App>,
     cors: Option<Rc<Cors>>,
     ids: Rc<RequestIds>,
+    served: Vec<Served>,
 }
 
 impl<'c> Table<'c> {
     fn new(config: &'c mut ServiceConfig, app: Data<App>) -> Self {
         let cors = Cors::new(&app.broker.config().server.cors_origins).map(Rc::new);
-        Self { config, app, cors, ids: Rc::new(RequestIds::new()) }
+        Self { config, app, cors, ids: Rc::new(RequestIds::new()), served: Vec::new() }
     }
 
     /// Adds a path. The first one added that fits a request takes it.
@@ -103,6 +108,7 @@ impl<'c> Table<'c> {
             async move { Err::<HttpResponse, Problem>(refused) }
         };
         let edge = self.edge(path.path, path.cross_origin);
+        self.served.push(Served { path: path.path, methods: path.allow });
         self.config.service(path.resource.default_service(web::route().to(refuse)).wrap(edge));
     }
 
@@ -118,6 +124,7 @@ impl<'c> Table<'c> {
             ids: Rc::clone(&self.ids),
             metrics: self.app.metrics.route(path),
             draining: self.app.broker.draining(),
+            operations: operations_at(path).into(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /events/stream`: opening a stream, or saying why it is not opened.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::problem::Problem;

@@ -15,6 +15,7 @@ mod framing;
 mod functions;
 mod idempotency;
 mod keys;
+mod openapi;
 mod operations;
 mod poll;
 mod publish;
