@@ -28,12 +28,14 @@
 //! - `log`: what is kept: the port, the log on redb, the log in memory for tests
 //! - `secrets`: the master key and what is derived from it
 //! - `config`: settings
+//! - `catalog`: the event types that ship with the program
 //! - `client`: what every client needs: reading an event stream
 //! - `clock`: the only place that reads the time and rolls dice
 //! - `model`: the words
 
 pub mod actors;
 pub mod broker;
+pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -8,6 +8,7 @@ mod deliveries;
 mod destinations;
 mod dry_run;
 mod embed;
+mod event_types;
 mod fields;
 mod follow;
 mod functions;
@@ -21,15 +22,17 @@ pub use deliveries::{
 pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Trial, Verified};
 pub use dry_run::DryRun;
 pub use embed::Event;
+pub use event_types::{EventTypeError, PutEventType};
 pub use follow::{Events, From};
 pub use functions::{CreatedFunction, FunctionError, SubscribeOptions};
 pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
 
 use crate::actors::{Actors, ActorsError, OpenSecrets};
+use crate::catalog;
 use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
-use crate::model::{EventDraft, TenantId, Violation};
+use crate::model::{EventDraft, EventTypes, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
 use destinations::{Asking, Life};
 use handlers::Handlers;
@@ -43,6 +46,8 @@ pub struct Broker(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    /// Of the catalogs that the config loads.
+    shipped_types: Arc<EventTypes>,
     log: Arc<dyn EventLog>,
     secrets: Secrets,
     draining: watch::Sender<bool>,
@@ -112,8 +117,10 @@ impl Broker {
         let life = Life::new(Arc::clone(&log));
         let keeper = Arc::new(life.clone());
         let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets, keeper)?;
+        let shipped_types = Arc::new(catalog::load(config.events.catalogs.iter().map(String::as_str)));
         Ok(Self(Arc::new(Inner {
             config,
+            shipped_types,
             log,
             secrets,
             draining: watch::Sender::new(false),

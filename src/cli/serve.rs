@@ -84,9 +84,6 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
     let (server, handle) = http::serve(broker.clone(), listener)?;
     let serving = actix_rt::spawn(server);
     introduce(&broker, address, dev).await?;
-    if !broker.config().events.catalogs.is_empty() {
-        tracing::warn!("catalogs are known by name only in this version: types and schemas are not checked");
-    }
     signals.next().await;
     tracing::info!("stopping: what is under way is finished");
     broker.begin_drain();

@@ -6,6 +6,7 @@ use super::read::{
 use super::section::{Section, Table};
 use super::source::{ConfigError, Node, Raw, parse};
 use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
+use crate::catalog;
 use crate::model::{PayloadFilter, Scopes, Timestamp, TypePattern, Verification};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,9 +14,6 @@ use std::path::Path;
 
 /// Settings in the environment are named `CAMPANILE_SECTION__KEY`.
 const PREFIX: &str = "CAMPANILE_";
-
-/// Catalogs that this version knows by name.
-const CATALOGS: &[&str] = &["acme", "deck", "peliqan", "activepieces", "taruvi"];
 
 impl Config {
     /// Reads a file, if one is given, and the environment.
@@ -191,9 +189,9 @@ impl Config {
         let events = &mut self.events;
         section.set("catalogs", &mut events.catalogs, |raw| {
             let names = texts(raw)?;
-            let unknown = names.iter().find(|name| !CATALOGS.contains(&name.as_str()));
+            let unknown = names.iter().find(|name| !catalog::NAMES.contains(&name.as_str()));
             unknown.map_or(Ok(()), |name| {
-                Err(format!("there is no catalog {name:?}; there are {}", CATALOGS.join(", ")))
+                Err(format!("there is no catalog {name:?}; there are {}", catalog::NAMES.join(", ")))
             })?;
             Ok(names)
         });
@@ -202,6 +200,7 @@ impl Config {
             "reject" => Ok(Some(UnknownTypes::Reject)),
             _ => Err("accept or reject".to_owned()),
         });
+        section.set("max_types", &mut events.max_types, |raw| whole(raw, 0..=100_000));
         section.set("dedupe_window", &mut events.dedupe_window, wait);
         section.each("webhooks", &["url"], |section| {
             let mut webhook = WebhookConfig {

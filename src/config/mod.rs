@@ -124,6 +124,8 @@ pub struct EventsConfig {
     pub catalogs: Vec<String>,
     /// Whether events of unknown types are accepted; `None` accepts them until a catalog is loaded.
     pub unknown_types: Option<UnknownTypes>,
+    /// The most event types of its own that a tenant may have.
+    pub max_types: usize,
     /// For how long a repeated id or idempotency key is recognised.
     pub dedupe_window: Duration,
     /// Destinations declared here.
@@ -135,6 +137,7 @@ impl Default for EventsConfig {
         Self {
             catalogs: Vec::new(),
             unknown_types: None,
+            max_types: 1000,
             dedupe_window: Duration::from_secs(24 * 3600),
             webhooks: Vec::new(),
         }

@@ -107,6 +107,24 @@ pub(crate) async fn optional_object(
     Err(Problem::unsupported_media_type("the body must be application/json"))
 }
 
+/// Schemas nest deeper: each of theirs is a level or two of JSON.
+const SCHEMA_DEPTH: usize = 110;
+
+/// Reads a JSON text with schemas in it, to be taken as it is written.
+pub(crate) async fn scanned(
+    request: &HttpRequest,
+    app: &App,
+    payload: web::Payload,
+) -> Result<Bytes, Problem> {
+    refuse_encoded(request)?;
+    if !media_type(request)?.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::unsupported_media_type("the body must be application/json"));
+    }
+    let body = read(request, app, payload).await?;
+    check_json(&body, SCHEMA_DEPTH)?;
+    Ok(body)
+}
+
 /// Reads a small JSON object for management.
 pub(crate) async fn object(
     request: &HttpRequest,

@@ -9,6 +9,7 @@ use super::params::Params;
 use super::problem::Problem;
 use crate::model::{Key, KeyId, Scope, Scopes, Timestamp, Violation};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// `GET /keys`.
@@ -21,26 +22,33 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     page(&request, &params, rows)
 }
 
+/// A page as it is answered.
+#[derive(Serialize)]
+struct Listed<T> {
+    data: Vec<T>,
+    has_more: bool,
+    next_cursor: Option<String>,
+}
+
 /// One page of rows in the order of their ids.
-pub(super) fn page(
+pub(super) fn page<T: Serialize>(
     request: &HttpRequest,
     params: &Params,
-    rows: impl Iterator<Item = (String, Value)>,
+    rows: impl Iterator<Item = (String, T)>,
 ) -> Result<HttpResponse, Problem> {
     let limit = params.whole("limit", 1..=1000)?.unwrap_or(100) as usize;
     let cursor = params.text("cursor").unwrap_or_default();
-    let mut rows: Vec<(String, Value)> =
-        rows.filter(|(id, _)| id.as_str() > cursor).take(limit + 1).collect();
+    let mut rows: Vec<(String, T)> = rows.filter(|(id, _)| id.as_str() > cursor).take(limit + 1).collect();
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| has_more).map(|(id, _)| id.clone());
-    let data: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    let data = rows.into_iter().map(|(_, row)| row).collect();
     let mut answer = HttpResponse::Ok();
     answer.insert_header(("cache-control", "no-store"));
     if let Some(next) = &next {
         answer.insert_header(("link", super::poll::next_link(request, next)));
     }
-    Ok(answer.json(json!({"data": data, "has_more": has_more, "next_cursor": next})))
+    Ok(answer.json(Listed { data, has_more, next_cursor: next }))
 }
 
 fn shown(key: &Key) -> Value {

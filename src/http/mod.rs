@@ -12,6 +12,7 @@ mod destination_json;
 mod destinations;
 mod drafts;
 mod edge;
+mod event_types;
 mod functions;
 mod idempotency;
 mod keys;

@@ -7,8 +7,8 @@ use super::openapi::{self, Served, operations_at};
 use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::{
-    cloud, deliveries, destinations, functions, keys, metrics, operations, poll, publish, replays, stream,
-    tenants, tickets,
+    cloud, deliveries, destinations, event_types, functions, keys, metrics, operations, poll, publish,
+    replays, stream, tenants, tickets,
 };
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -50,6 +50,7 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/replays").get(replays::list));
     table.add(Path::at("/api/v1/replays/{id}").get(replays::show).delete(replays::stop));
     table.add(Path::at("/api/v1/filters/dry-run").post(replays::dry_run));
+    add_event_types(table);
     add_functions(table);
     table.add(Path::at("/api/v1/keys").get(keys::list).post(keys::create));
     table.add(Path::at("/api/v1/keys/{id}").delete(keys::remove));
@@ -60,6 +61,14 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/metrics").get(metrics::show));
     table.add(Path::at("/openapi.json").get(openapi::show));
     table.add(Path::at("/").get(operations::root));
+}
+
+/// What events there are.
+fn add_event_types(table: &mut Table<'_>) {
+    table.add(Path::at("/api/v1/event-types").get(event_types::list));
+    let one = Path::at("/api/v1/event-types/{name}").get(event_types::show);
+    table.add(one.put(event_types::put).delete(event_types::remove));
+    table.add(Path::at("/api/v1/event-types/{name}/sample").get(event_types::sample));
 }
 
 /// Apps, functions, and the cloud's event calls.
@@ -132,7 +141,7 @@ impl<'c> Table<'c> {
 async fn not_found(method: Method) -> Result<HttpResponse, Problem> {
     if method == Method::CONNECT {
         // There is no path in such a request: this is no proxy.
-        return Err(Problem::method_not_allowed("GET, HEAD, POST, PATCH, DELETE"));
+        return Err(Problem::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE"));
     }
     Err(Problem::not_found("there is no such path"))
 }
@@ -178,6 +187,16 @@ impl Path {
         F::Output: Responder + 'static,
     {
         self.method("POST", web::post().to(handler))
+    }
+
+    /// `PUT`.
+    fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method("PUT", web::put().to(handler))
     }
 
     /// `PATCH`.

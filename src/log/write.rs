@@ -1,9 +1,9 @@
 //! Writing the log: what one commit may hold, and the state that commits change.
 
 use crate::model::{
-    AttemptRecord, Destination, DestinationId, EventDraft, FunctionBook, FunctionChange, GateChange, Heard,
-    InvocationRecord, Key, KeyHash, KeyId, Notice, Replay, ReplayId, Requeue, Sequence, StoredEvent, Tenant,
-    TenantId,
+    AttemptRecord, Destination, DestinationId, EventDraft, EventType, EventTypeDefinition, EventTypes,
+    FunctionBook, FunctionChange, GateChange, Heard, InvocationRecord, Key, KeyHash, KeyId, Notice, Replay,
+    ReplayId, Requeue, Sequence, StoredEvent, Tenant, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -83,6 +83,10 @@ pub enum Change {
     },
     /// Apps, functions, subscriptions and guards.
     Functions(Box<FunctionChange>),
+    /// Adds or replaces an event type of a tenant's own.
+    PutEventType(TenantId, Box<EventTypeDefinition>),
+    /// Removes an event type of a tenant's own.
+    RemoveEventType(TenantId, EventType),
     /// A PRE event's run begins, with the commit's first event when that is a new one, or ends.
     Gate(Box<GateChange>),
     /// An attempt of a POST event's function, and the place of its subscription that follows from it.
@@ -150,6 +154,8 @@ pub struct Management {
     pub destinations: BTreeMap<DestinationId, Arc<Destination>>,
     /// Apps, functions, subscriptions and guards.
     pub functions: Arc<FunctionBook>,
+    /// Tenants' own event types. A tenant without any is not here.
+    pub event_types: BTreeMap<TenantId, Arc<EventTypes>>,
     /// By id, which is in order of creation.
     pub replays: BTreeMap<ReplayId, Arc<Replay>>,
 }
@@ -187,6 +193,11 @@ impl Management {
                 self.replays.remove(replay);
             }
             Change::Functions(change) => Arc::make_mut(&mut self.functions).apply(change),
+            Change::PutEventType(tenant, definition) => {
+                let own = Arc::make_mut(self.event_types.entry(*tenant).or_default());
+                own.insert(definition.name.clone(), Arc::new((**definition).clone()));
+            }
+            Change::RemoveEventType(tenant, name) => self.remove_event_type(*tenant, name),
             Change::Outcome { .. }
             | Change::Invoked { .. }
             | Change::Gate(_)
@@ -198,6 +209,14 @@ impl Management {
         }
         self.version += 1;
         true
+    }
+
+    fn remove_event_type(&mut self, tenant: TenantId, name: &EventType) {
+        let Some(own) = self.event_types.get_mut(&tenant) else { return };
+        Arc::make_mut(own).remove(name);
+        if own.is_empty() {
+            self.event_types.remove(&tenant);
+        }
     }
 
     /// Finds a tenant by its name.

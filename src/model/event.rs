@@ -3,6 +3,7 @@
 use super::{EventId, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::fmt;
 
 /// An event's type, 1 to 128 of `[A-Za-z0-9._-]` starting with a letter or digit.
@@ -50,6 +51,13 @@ impl TryFrom<String> for EventType {
 impl From<EventType> for String {
     fn from(event_type: EventType) -> Self {
         event_type.0.into()
+    }
+}
+
+/// A type is found by its text.
+impl Borrow<str> for EventType {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

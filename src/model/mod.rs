@@ -8,6 +8,7 @@ pub mod cloudevent;
 mod delivery;
 mod destination;
 mod event;
+mod event_type;
 mod expression;
 mod filter;
 mod function;
@@ -17,6 +18,7 @@ pub mod json;
 mod json_text;
 mod key;
 mod replay;
+mod schema;
 mod sequence;
 mod stored;
 mod time;
@@ -29,6 +31,7 @@ pub use destination::{
     SealedSecret, Verification,
 };
 pub use event::{EventDraft, EventType};
+pub use event_type::{EventTypeDefinition, EventTypes, SampleEvent};
 pub use expression::{ExpressionError, MAX_EXPRESSION_BYTES, PayloadFilter};
 pub use filter::{EventFilter, TypePattern};
 pub use function::{
@@ -41,6 +44,7 @@ pub use ids::{DestinationId, EventId, InvalidId, KeyId, ReplayId, TenantId};
 pub use json_text::push_json_string;
 pub use key::{Key, KeyHash, Scope, Scopes, Tenant};
 pub use replay::{Replay, ReplayOnly, ReplayStatus, ReplayTally};
+pub use schema::{CheckBudget, DataSchema, MAX_SCHEMA_BYTES, MAX_VIOLATIONS};
 pub use sequence::Sequence;
 pub use stored::{EncodeAs, StoredEvent, push_data_lines};
 pub use time::{InvalidTimestamp, Timestamp, UnixMillis};

@@ -11,6 +11,7 @@
 mod auth;
 mod bad_json;
 mod cloudevents;
+mod event_types;
 mod framing;
 mod functions;
 mod idempotency;

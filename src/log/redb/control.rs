@@ -203,7 +203,10 @@ fn snapshot(management: &Management) -> Vec<Change> {
     let replays = management.replays.values().map(|one| Change::PutReplay(Box::new((**one).clone())));
     let functions = management.functions.snapshot().into_iter();
     let functions = functions.map(|change| Change::Functions(Box::new(change)));
-    tenants.chain(keys).chain(destinations).chain(functions).chain(replays).collect()
+    let types = management.event_types.iter().flat_map(|(tenant, own)| {
+        own.values().map(|one| Change::PutEventType(*tenant, Box::new((**one).clone())))
+    });
+    tenants.chain(keys).chain(destinations).chain(functions).chain(types).chain(replays).collect()
 }
 
 fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb::Error> {

@@ -40,6 +40,8 @@ mod power_tests;
 mod simulated_disk;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod type_tests;
 
 pub use disk::OpenError;
 

@@ -8,6 +8,7 @@
 //! when a rule was broken before it; a broken rule never stops the pass. Time and memory are linear in the text,
 //! whatever it holds.
 
+mod compact;
 mod pointer;
 mod split;
 mod text;
@@ -16,6 +17,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use compact::compact;
 pub use split::members;
 pub(crate) use split::spans;
 
@@ -73,6 +75,11 @@ pub fn scan(document: &[u8], max_depth: usize) -> Result<Option<Violation>, Malf
     reader.value(max_depth)?;
     reader.finish()?;
     Ok(reader.take_broken(0))
+}
+
+/// The JSON Pointer of what stands at an offset of a text that was scanned.
+pub(crate) fn pointer_at(text: &[u8], offset: usize) -> String {
+    std::str::from_utf8(text).map(|text| pointer::of_offset(text, 0, offset)).unwrap_or_default()
 }
 
 /// Walks through one document. The caller says where it expects objects, arrays and strings; whole values are
