@@ -2,13 +2,16 @@
 
 use super::{Failure, output};
 use crate::config::Config;
-use crate::log::{EventLog, tools};
+use crate::log::{EventLog, RedbLog, tools, transfer};
+use crate::model::Sequence;
 use clap::{Args, Subcommand};
 use futures_executor::block_on;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, IsTerminal};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Db {
@@ -36,6 +39,17 @@ enum Action {
         /// A folder that does not exist yet
         to: PathBuf,
     },
+    /// Write everything as text, one JSON object a line
+    Export {
+        /// Where to; standard output when not given
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Make a log of an export, in a data folder that holds none
+    Import {
+        /// The export, or - for standard input
+        from: PathBuf,
+    },
     /// Give space of removed rows back to the volume
     Compact,
 }
@@ -46,7 +60,8 @@ impl Db {
         if let Some(data) = self.data {
             config.storage.path = data;
         }
-        if !config.storage.path.is_dir() {
+        let makes_it = matches!(self.action, Action::Import { .. });
+        if !makes_it && !config.storage.path.is_dir() {
             let path = config.storage.path.display();
             return Err(Failure::Command(format!("there is no data folder {path}: name one with --data")));
         }
@@ -60,6 +75,8 @@ impl Db {
                 let text = format!("{} bytes in {}", bytes, to.display());
                 output::report(self.json, &json!({"backup": to, "bytes": bytes}), text)
             }
+            Action::Export { output } => export(&config, output.as_deref(), self.json),
+            Action::Import { from } => import(&config, &from, self.json),
             Action::Compact => {
                 let bar = bar();
                 let (before, after) =
@@ -101,11 +118,66 @@ fn verify(config: &Config, json: bool) -> Result<(), Failure> {
     block_on(log.close());
     let text = format!("{} events read, {} corrupt", found.events, found.corrupt.len());
     output::report(json, &json!({"events": found.events, "corrupt": found.corrupt}), text)?;
-    if found.corrupt.is_empty() {
+    complain_of(&found.corrupt)
+}
+
+fn complain_of(corrupt: &[Sequence]) -> Result<(), Failure> {
+    if corrupt.is_empty() {
         return Ok(());
     }
-    let first: Vec<String> = found.corrupt.iter().take(20).map(ToString::to_string).collect();
+    let first: Vec<String> = corrupt.iter().take(20).map(ToString::to_string).collect();
     Err(Failure::Command(format!("corrupt: {}", first.join(", "))))
+}
+
+/// The text is data, so what is said of it goes to standard error, unless the text goes to a file.
+fn export(config: &Config, output: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let log = RedbLog::open(&config.storage, config.events.dedupe_window)?;
+    let bar = bar();
+    let told = |done, of| progress(&bar, done, of);
+    let exported = match output {
+        None => transfer::export(&log, &mut BufWriter::new(std::io::stdout().lock()), &told)?,
+        Some(path) => {
+            // It holds everything that was published: nobody else may read it.
+            let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+            let file = file.map_err(transfer::TransferError::Text)?;
+            let mut out = BufWriter::new(file);
+            let exported = transfer::export(&log, &mut out, &told)?;
+            out.get_ref().sync_all().map_err(transfer::TransferError::Text)?;
+            exported
+        }
+    };
+    bar.finish_and_clear();
+    block_on(log.close());
+    let text = format!("{} events exported, {} corrupt left out", exported.events, exported.corrupt.len());
+    match output {
+        None => output::note(text),
+        Some(path) => output::report(
+            json,
+            &json!({"export": path, "events": exported.events, "corrupt": exported.corrupt}),
+            text,
+        )?,
+    }
+    complain_of(&exported.corrupt)
+}
+
+fn import(config: &Config, from: &Path, json: bool) -> Result<(), Failure> {
+    let bar = bar();
+    let told = |done, of| progress(&bar, done, of);
+    let imported = if from == Path::new("-") {
+        transfer::import(&mut std::io::stdin().lock(), &config.storage, &told)?
+    } else {
+        let file = File::open(from).map_err(transfer::TransferError::Text)?;
+        transfer::import(&mut BufReader::new(file), &config.storage, &told)?
+    };
+    bar.finish_and_clear();
+    let folder = &config.storage.path;
+    let text = format!("{} events imported into {}", imported.events, folder.display());
+    if !folder.join("secret.key").exists() {
+        output::note(
+            "copy the original's secret.key into the folder too: secrets cannot be opened without it",
+        );
+    }
+    output::report(json, &json!({"events": imported.events, "data": folder}), text)
 }
 
 /// A bar on a terminal, nothing elsewhere.

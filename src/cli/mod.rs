@@ -16,6 +16,7 @@ use crate::actors::ActorsError;
 use crate::broker::StartError;
 use crate::config::ConfigError;
 use crate::log::OpenError;
+use crate::log::transfer::TransferError;
 use clap::{Parser, Subcommand};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -90,6 +91,9 @@ pub(crate) enum Failure {
     /// The same for the log alone.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// 65, 73 to 75: a log was not exported or imported.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// 74: reading or writing failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -100,7 +104,7 @@ impl Failure {
     fn code(&self) -> u8 {
         let of_log = |error: &OpenError| match error {
             OpenError::InUse(_) => 75,
-            OpenError::Folder { .. } => 73,
+            OpenError::Importing(_) | OpenError::Folder { .. } => 73,
             OpenError::File { .. } | OpenError::Format { .. } => 74,
         };
         match self {
@@ -119,8 +123,11 @@ impl Failure {
                 StartError::Invalid(_) | StartError::Secrets(_) | StartError::Actors(ActorsError::Tls(_)),
             ) => 78,
             Self::Start(StartError::Log(error)) | Self::Log(error) => of_log(error),
+            Self::Transfer(TransferError::Open(error)) => of_log(error),
+            Self::Transfer(TransferError::Line { .. } | TransferError::CutOff(_)) => 65,
+            Self::Transfer(TransferError::NotEmpty(_)) => 73,
             Self::Start(_) => 69,
-            Self::Io(_) | Self::Output(_) => 74,
+            Self::Transfer(_) | Self::Io(_) | Self::Output(_) => 74,
         }
     }
 }

@@ -21,7 +21,7 @@ pub use read::{
     LastAttemptsQuery, Order, Page, Query, WantedDelivery,
 };
 pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
-pub use redb::{OpenError, RedbLog, tools};
+pub use redb::{OpenError, RedbLog, tools, transfer};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};
 

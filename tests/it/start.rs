@@ -166,3 +166,40 @@ fn the_first_start_prints_a_key_once() {
         assert_eq!(said.lines().filter(|line| line.trim_start().starts_with(wanted)).count(), 5, "{said}");
     }
 }
+
+#[test]
+fn a_log_goes_out_as_text_and_comes_back_with_its_keys_destinations_and_places() {
+    let mut broker = Broker::start("");
+    for n in 0..10 {
+        broker.publish(&format!("{{\"type\":\"a\",\"data\":{{\"n\":\n{n}.0}}}}")).expect(201);
+    }
+    let key = broker.post(ADMIN, "/api/v1/keys", r#"{"name":"x","scopes":["events:read"]}"#).expect(201);
+    let key = key["key"].as_str().unwrap().to_owned();
+    let destination = r#"{"url":"https://example.com/hook","events":["a"],"verification":"none"}"#;
+    let made = broker.post(ADMIN, "/api/v1/destinations", destination).expect(201);
+    let before = broker.get(READER, "/api/v1/events").expect(200);
+    broker.kill();
+    let data = broker.data().display().to_string();
+    let text_file = broker.folder.path().join("log.ndjson").display().to_string();
+    let ended = campanile(&["db", "export", "--output", &text_file, "--data", &data]);
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let to_pipe = campanile(&["db", "export", "--data", &data]);
+    assert_eq!(text(&to_pipe.stdout), std::fs::read_to_string(&text_file).unwrap());
+    let refused = campanile(&["db", "import", &text_file, "--data", &data]);
+    assert_eq!(refused.status.code(), Some(73), "{}", text(&refused.stderr));
+    let secret = broker.folder.path().join("secret.key");
+    std::fs::copy(broker.data().join("secret.key"), &secret).unwrap();
+    std::fs::remove_dir_all(broker.data()).unwrap();
+    let ended = campanile(&["db", "import", &text_file, "--json", "--data", &data]);
+    assert!(text(&ended.stderr).contains("secret.key"), "{}", text(&ended.stderr));
+    assert!(text(&ended.stdout).contains(r#""events":10"#), "{}", text(&ended.stdout));
+    std::fs::copy(secret, broker.data().join("secret.key")).unwrap();
+    broker.run();
+    let after = broker.get(&key, "/api/v1/events").expect(200);
+    assert_eq!(after["data"], before["data"]);
+    let path = format!("/api/v1/destinations/{}", made["id"].as_str().unwrap());
+    let kept = broker.get(ADMIN, &path).expect(200);
+    assert_eq!(kept["url"], "https://example.com/hook");
+    let next = broker.publish(r#"{"type":"a","data":{}}"#).expect(201)["sequence"].as_u64().unwrap();
+    assert!(next > 1 << 32);
+}

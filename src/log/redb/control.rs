@@ -195,7 +195,7 @@ fn open_or_make(disk: &dyn Disk) -> Result<Database, redb::Error> {
 }
 
 /// Management as the changes that make it.
-fn snapshot(management: &Management) -> Vec<Change> {
+pub(super) fn snapshot(management: &Management) -> Vec<Change> {
     let tenants = management.tenants.values().map(|tenant| Change::PutTenant((**tenant).clone()));
     let keys = management.keys.values().map(|key| Change::PutKey((**key).clone()));
     let destinations =

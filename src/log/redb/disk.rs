@@ -74,6 +74,9 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+    /// An import into it did not end.
+    #[error("an import into the data folder {0} did not end: empty the folder and import again")]
+    Importing(PathBuf),
     /// A file is not what it should be.
     #[error("{file} in the data folder is not a file of this log, or is damaged beyond repair: {detail}")]
     File {

@@ -154,6 +154,13 @@ impl<'a> Group<'a> {
         Ok(committed)
     }
 
+    /// Takes in an event that has its place, which must be the next one.
+    pub(super) fn adopt(&mut self, event: Arc<StoredEvent>) {
+        self.now = event.stored_at();
+        let given = event.id().sequence_hint() != Some(event.sequence());
+        self.push_event(event, given);
+    }
+
     fn push_event(&mut self, event: Arc<StoredEvent>, given: bool) {
         if given {
             self.by_id.insert((event.tenant(), event.id().clone()), Arc::clone(&event));

@@ -23,6 +23,7 @@ mod segment;
 mod shared;
 pub mod tools;
 mod transaction;
+pub mod transfer;
 mod upkeep;
 mod writer;
 
@@ -91,6 +92,9 @@ impl RedbLog {
     /// takes to repair.
     pub fn open(config: &StorageConfig, dedupe_window: Duration) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(&config.path)?;
+        if config.path.join(transfer::IMPORTING).exists() {
+            return Err(OpenError::Importing(config.path.clone()));
+        }
         let marker = config.path.join(RESTORED);
         let is_restored = marker.exists();
         let log = Self::open_on(Arc::new(folder), config, dedupe_window, is_restored, SEGMENT_EVENTS)?;
@@ -109,15 +113,7 @@ impl RedbLog {
         segment_events: u64,
     ) -> Result<Arc<Self>, OpenError> {
         let opened = open::open(disk, config.cache_bytes, config.tail_bytes)?;
-        let limits = Limits {
-            segment_bytes: config.segment_bytes.min(config.max_bytes / 8).max(SMALLEST_SEGMENT),
-            segment_events,
-            cache_bytes: config.cache_bytes,
-            max_age: config.max_age,
-            max_bytes: config.max_bytes,
-            min_free: config.min_free,
-            dedupe_window,
-        };
+        let limits = limits_of(config, dedupe_window, segment_events);
         let shared = opened.shared;
         let mut writer = Writer::new(Arc::clone(&shared), opened.control, opened.dirty, limits);
         for segment in opened.unsealed {
@@ -146,6 +142,18 @@ impl RedbLog {
         scrubber::start(&shared, config.scrub_every)
             .map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         Ok(Arc::new(Self { shared, orders, readers, writer: Mutex::new(Some(thread)) }))
+    }
+}
+
+fn limits_of(config: &StorageConfig, dedupe_window: Duration, segment_events: u64) -> Limits {
+    Limits {
+        segment_bytes: config.segment_bytes.min(config.max_bytes / 8).max(SMALLEST_SEGMENT),
+        segment_events,
+        cache_bytes: config.cache_bytes,
+        max_age: config.max_age,
+        max_bytes: config.max_bytes,
+        min_free: config.min_free,
+        dedupe_window,
     }
 }
 

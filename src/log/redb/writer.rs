@@ -165,7 +165,7 @@ impl Writer {
     }
 
     /// Writes a group to the active segment; when this answers `Ok` it is fsynced.
-    fn write(&mut self, group: &Group<'_>) -> Result<(), redb::Error> {
+    pub(super) fn write(&mut self, group: &Group<'_>) -> Result<(), redb::Error> {
         let known = self.names.len();
         let mut new_names: Vec<Box<str>> = Vec::new();
         let names = &mut self.names;
@@ -191,7 +191,7 @@ impl Writer {
     }
 
     /// The group is durable: now it is seen, then it is answered.
-    fn settle(&mut self, group: Group<'_>) {
+    pub(super) fn settle(&mut self, group: Group<'_>) {
         self.next = group.next;
         self.active_bytes += group.bytes as u64 + group.events.len() as u64 * 100;
         let oldest = self.shared.apply(&group.journal, &mut self.dirty);
@@ -302,7 +302,7 @@ impl Writer {
         }
     }
 
-    fn roll_when_full(&mut self) {
+    pub(super) fn roll_when_full(&mut self) {
         if !self.broken && self.is_full() {
             self.begin_next();
         }
@@ -349,7 +349,7 @@ impl Writer {
         }
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.checkpoint();
         for thread in self.sealing.drain(..) {
             // A sealer that panicked has said so; its segment is sealed on the next start.
