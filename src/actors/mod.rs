@@ -9,6 +9,8 @@
 //!             ├─ VerificationActor … one a pending destination
 //!             └─ ReplayActor …       one a replay that has not ended
 //!
+//! FunctionRegistry                  the same for functions, see `functions`
+//!
 //! Hub (one an HTTP thread)           follows the log for the streams of that thread, joins frames once
 //!   └─ StreamActor …                 one an event stream, beside its socket
 //! ```
@@ -20,6 +22,7 @@
 mod attempt;
 mod child;
 mod destination;
+mod functions;
 mod hub;
 mod messages;
 mod question;
@@ -31,6 +34,9 @@ mod stream;
 mod system;
 mod verification;
 
+pub use functions::{
+    Begun, Call, FunctionHost, FunctionSetup, GatePublication, GateResult, RunningGates, Seat,
+};
 pub use hub::{Hub, Setup, Start, Wanted};
 pub use question::Question;
 pub(crate) use replay::find as find_for_replay;

@@ -1,11 +1,15 @@
 //! The threads that actors live on, and the handle that every other thread has on them.
 
+use super::functions::{
+    CancelGate, CancelGates, FunctionRegistry, FunctionSetup, FunctionSurroundings, FunctionsRequeued,
+    GatePublication, PublishGate,
+};
 use super::messages::{Committed, Drain, ManagementChanged, Post, ReplayStopped, Requeued, StillRunning};
 use super::registry::RegistryActor;
 use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
-use crate::model::{DestinationId, ReplayId, Requeue};
+use crate::model::{DestinationId, ReplayId, Requeue, Sequence};
 use crate::webhook::client::{TlsError, tls_config};
 use crate::webhook::{Answer, Outgoing};
 use actix::prelude::*;
@@ -26,6 +30,7 @@ pub struct Actors(Arc<Inner>);
 
 struct Inner {
     registry: Addr<RegistryActor>,
+    functions: Addr<FunctionRegistry>,
     system: System,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -54,6 +59,7 @@ impl Actors {
         config: &DeliveryConfig,
         open_secrets: OpenSecrets,
         keeper: Arc<dyn Keeper>,
+        setup: FunctionSetup,
     ) -> Result<Self, ActorsError> {
         let tls = tls_config(config.ca_file.as_deref())?;
         let around = Surroundings { log, config: config.clone(), open_secrets, keeper, tls };
@@ -64,15 +70,19 @@ impl Actors {
         let (ready, started) = std::sync::mpsc::channel();
         let run = move || {
             let runner = System::new();
-            let registry = runner.block_on(async move {
-                let shards = (0..shards).map(|_| Arbiter::new().handle()).collect();
+            let (registry, functions) = runner.block_on(async move {
+                let shards: Vec<ArbiterHandle> = (0..shards).map(|_| Arbiter::new().handle()).collect();
                 let log = Arc::clone(&around.log);
+                let FunctionSetup { config, host, gates } = setup;
+                let of_functions = FunctionSurroundings { base: around.clone(), config, host, gates };
+                let functions = FunctionRegistry::new(of_functions, shards.clone()).start();
+                follow(&log, &functions);
                 let registry = RegistryActor::new(around, shards).start();
                 follow(&log, &registry);
-                registry
+                (registry, functions)
             });
             let system = System::current();
-            if ready.send((registry, system)).is_ok()
+            if ready.send((registry, functions, system)).is_ok()
                 && let Err(error) = runner.run()
             {
                 tracing::error!(%error, "the actors' system failed");
@@ -81,8 +91,8 @@ impl Actors {
         let thread = std::thread::Builder::new().name("campanile-actors".to_owned()).spawn(run);
         let thread = thread.map_err(|error| ActorsError::Thread(error.to_string()))?;
         let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
-        let (registry, system) = started;
-        Ok(Self(Arc::new(Inner { registry, system, thread: Mutex::new(Some(thread)) })))
+        let (registry, functions, system) = started;
+        Ok(Self(Arc::new(Inner { registry, functions, system, thread: Mutex::new(Some(thread)) })))
     }
 
     /// Makes one request outside of any delivery; `None` when the actors are gone.
@@ -100,18 +110,41 @@ impl Actors {
         self.0.registry.do_send(ReplayStopped { destination, replay });
     }
 
+    /// Makes a PRE event durable and begins its run, whether somebody waits for it or not.
+    pub fn publish_gate(&self, publication: GatePublication) {
+        self.0.functions.do_send(PublishGate(publication));
+    }
+
+    /// Ends the run of a PRE event whose publisher is gone.
+    pub fn cancel_gate(&self, sequence: Sequence) {
+        self.0.functions.do_send(CancelGate(sequence));
+    }
+
+    /// Ends the runs of all PRE events, those that are about to begin too.
+    pub fn cancel_gates(&self) {
+        self.0.functions.do_send(CancelGates);
+    }
+
+    /// Tells a subscription what was put back for it; it must be durable already.
+    pub fn functions_requeued(&self, requeue: Requeue) {
+        self.0.functions.do_send(FunctionsRequeued(requeue));
+    }
+
     /// Makes no new attempts, waits at most `patience` for what is under way, and ends the threads.
     pub async fn stop(&self, patience: Duration) {
         let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         let (done, drained) = oneshot::channel();
-        let registry = self.0.registry.clone();
+        let (registry, functions) = (self.0.registry.clone(), self.0.functions.clone());
         let (system, arbiter) = (self.0.system.clone(), self.0.system.arbiter().clone());
         // Timers need the actors' runtime: the caller's may be another, or none.
         arbiter.spawn(async move {
             registry.do_send(Drain);
+            functions.do_send(Drain);
             let waiting = async {
-                while registry.send(StillRunning).await.is_ok_and(|running| running > 0) {
+                while registry.send(StillRunning).await.is_ok_and(|running| running > 0)
+                    || functions.send(StillRunning).await.is_ok_and(|running| running > 0)
+                {
                     tokio::time::sleep(DRAIN_POLL).await;
                 }
             };
@@ -130,7 +163,10 @@ impl Actors {
 }
 
 /// Passes on what the log tells: at most one message of a kind waits at a time.
-fn follow(log: &Arc<dyn EventLog>, registry: &Addr<RegistryActor>) {
+fn follow<A>(log: &Arc<dyn EventLog>, registry: &Addr<A>)
+where
+    A: Actor<Context = Context<A>> + Handler<Committed> + Handler<ManagementChanged>,
+{
     let (mut bounds, mut management) = (log.bounds(), log.management_changed());
     let to = registry.clone();
     actix_rt::spawn(async move {

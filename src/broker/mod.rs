@@ -24,17 +24,23 @@ pub use dry_run::DryRun;
 pub use embed::Event;
 pub use event_types::{EventTypeError, PutEventType};
 pub use follow::{Events, From};
-pub use functions::{CreatedFunction, FunctionError, SubscribeOptions};
+pub use functions::{
+    Call, Cause, CreatedFunction, Failure, FunctionError, IntoReply, Invocation, InvocationAsk,
+    InvocationPage, LONGEST_CHAIN, Patched, PreOptions, PreOutcome, Publication, PublishedTask, Reply,
+    SubscribeOptions,
+};
 pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
 
-use crate::actors::{Actors, ActorsError, OpenSecrets};
+use crate::actors::{Actors, ActorsError, FunctionHost, FunctionSetup, OpenSecrets, RunningGates};
 use crate::catalog;
 use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
 use crate::model::{EventDraft, EventTypes, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
 use destinations::{Asking, Life};
+use functions::{Program, close_open_gates};
+use futures_executor::block_on;
 use handlers::Handlers;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +61,8 @@ struct Inner {
     handlers: Handlers,
     life: Life,
     asking: Asking,
+    program: Arc<Program>,
+    gates: RunningGates,
     actors: Actors,
 }
 
@@ -116,8 +124,15 @@ impl Broker {
         let open_secrets: OpenSecrets = Arc::new(move |one| destinations::open_secrets(&opener, one));
         let life = Life::new(Arc::clone(&log));
         let keeper = Arc::new(life.clone());
-        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets, keeper)?;
         let shipped_types = Arc::new(catalog::load(config.events.catalogs.iter().map(String::as_str)));
+        block_on(close_open_gates(&*log))?;
+        let (program, gates) = (Arc::new(Program::new(secrets.clone())), RunningGates::default());
+        let setup = FunctionSetup {
+            config: config.functions.clone(),
+            host: Arc::clone(&program) as Arc<dyn FunctionHost>,
+            gates: gates.clone(),
+        };
+        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets, keeper, setup)?;
         Ok(Self(Arc::new(Inner {
             config,
             shipped_types,
@@ -128,6 +143,8 @@ impl Broker {
             handlers: Handlers::default(),
             life,
             asking: Asking::default(),
+            program,
+            gates,
             actors,
         })))
     }
@@ -172,6 +189,7 @@ impl Broker {
     /// Takes no more events; whoever holds something open ends it.
     pub fn begin_drain(&self) {
         self.0.draining.send_replace(true);
+        self.0.actors.cancel_gates();
     }
 
     /// Stops taking events, lets what is under way end, and closes the log.

@@ -171,13 +171,15 @@ impl From<FunctionError> for Problem {
     fn from(error: FunctionError) -> Self {
         let detail = error.to_string();
         match error {
-            FunctionError::NoApp | FunctionError::NoFunction | FunctionError::NotSubscribed { .. } => {
-                Self::not_found(detail)
-            }
+            FunctionError::NoApp
+            | FunctionError::NoFunction
+            | FunctionError::NoInvocation
+            | FunctionError::NotSubscribed { .. } => Self::not_found(detail),
             FunctionError::FunctionDoesNotExist(_)
             | FunctionError::InvalidEventType { .. }
             | FunctionError::AlreadySubscribed { .. } => Self::bad_request(detail),
             FunctionError::Invalid(violations) => Self::invalid(violations),
+            FunctionError::NotRetryable(_) => Self::new(StatusCode::CONFLICT, "not_retryable", detail),
             FunctionError::AppInUse(_) => Self::new(StatusCode::CONFLICT, "in_use", detail),
             FunctionError::TooMany { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many", detail),
             FunctionError::Log(error) => error.into(),

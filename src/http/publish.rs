@@ -1,4 +1,4 @@
-//! `POST /events` and `POST /events/batch`: checks, one commit, one answer.
+//! `POST /events` and `POST /events/batch`: checks, one commit, one answer. A PRE event has an answer of its own.
 
 pub(super) mod api;
 
@@ -9,10 +9,11 @@ use super::drafts;
 use super::idempotency::{REPLAYED, commit_key, key_of};
 use super::params::Params;
 use super::problem::Problem;
+use super::publish_pre::{self, Waits};
 use crate::broker::PublishError;
 use crate::config::UnknownTypes;
-use crate::log::{Committed, LogError};
-use crate::model::{EventDraft, Scope, Violation};
+use crate::log::{CommitKey, Committed, LogError};
+use crate::model::{EventDraft, EventMode, Scope, TenantId, Violation};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::{Data, Payload};
@@ -30,13 +31,31 @@ enum Form {
     Binary,
 }
 
-/// `POST /api/v1/events`
+/// What a publisher asks for, checked.
+struct Asked {
+    tenant: TenantId,
+    form: Form,
+    drafts: Vec<EventDraft>,
+    key: Option<CommitKey>,
+}
+
+/// `POST /api/v1/events?wait=&deadline_ms=`
 pub(crate) async fn one(
     request: HttpRequest,
     app: Data<App>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let committed = publish(&request, &app, payload, single_form, "POST /events").await?;
+    Caller::of(&request, &app, Scope::EventsPublish)?;
+    let waits = Waits::read(&Params::read(request.query_string(), &["wait", "deadline_ms"])?)?;
+    let mut asked = read(&request, &app, payload, single_form, "POST /events").await?;
+    let pointer = pointer_to(asked.form, 0, "type");
+    if is_pre(&app, &asked, &asked.drafts[0]) {
+        let draft = asked.drafts.swap_remove(0);
+        let answered = publish_pre::answer(&app, asked.tenant, draft, asked.key, waits).await;
+        return answered.map_err(|error| refusal(asked.form, error));
+    }
+    waits.refuse_for(&pointer, asked.drafts[0].event_type.as_str())?;
+    let committed = commit(&app, asked).await?;
     let event = committed.events.first().ok_or_else(Problem::draining)?;
     let mut out = Vec::with_capacity(event.envelope().len() + 40);
     event.push_with_sequence(&mut out);
@@ -53,7 +72,11 @@ pub(crate) async fn many(
     app: Data<App>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let committed = publish(&request, &app, payload, batch_form, "POST /events/batch").await?;
+    Caller::of(&request, &app, Scope::EventsPublish)?;
+    Params::read(request.query_string(), &[])?;
+    let asked = read(&request, &app, payload, batch_form, "POST /events/batch").await?;
+    refuse_pre(&app, &asked)?;
+    let committed = commit(&app, asked).await?;
     let mut out = Vec::with_capacity(committed.events.len() * 70 + 16);
     out.extend_from_slice(br#"{"events":["#);
     for (at, event) in committed.events.iter().enumerate() {
@@ -76,32 +99,61 @@ fn answer_to(committed: &Committed) -> actix_web::HttpResponseBuilder {
     answer
 }
 
-async fn publish(
+async fn read(
     request: &HttpRequest,
     app: &App,
     payload: Payload,
     form_of: fn(&HttpRequest) -> Result<Form, Problem>,
     route: &'static str,
-) -> Result<Committed, Problem> {
-    let config = app.broker.config();
-    let caller = Caller::of(request, app, Scope::EventsPublish)?;
-    Params::read(request.query_string(), &[])?;
+) -> Result<Asked, Problem> {
+    let tenant = Caller::of(request, app, Scope::EventsPublish)?.tenant();
     refuse_encoded(request)?;
     let form = form_of(request)?;
     let key = key_of(request)?;
+    let cause = publish_pre::cause_of(request, app)?;
     let body = body::read(request, app, payload).await?;
-    let drafts = read_drafts(form, request, &body)?;
-    if config.events.unknown_types == Some(UnknownTypes::Reject) {
-        refuse_unknown(form, &drafts)?;
+    let mut drafts = read_drafts(form, request, &body)?;
+    if app.broker.config().events.unknown_types == Some(UnknownTypes::Reject) {
+        refuse_unknown(app, tenant, form, &drafts)?;
+    }
+    for draft in &mut drafts {
+        cause
+            .iter()
+            .try_for_each(|cause| cause.write(draft))
+            .map_err(|broken| Problem::invalid(vec![broken]))?;
     }
     let key = key.map(|key| commit_key(&key, route, request, &body));
-    let committed = app.broker.commit_events(caller.tenant(), drafts, key).await;
-    committed.map_err(|error| match error {
+    Ok(Asked { tenant, form, drafts, key })
+}
+
+async fn commit(app: &App, asked: Asked) -> Result<Committed, Problem> {
+    let committed = app.broker.commit_events(asked.tenant, asked.drafts, asked.key).await;
+    committed.map_err(|error| refusal(asked.form, error))
+}
+
+fn refusal(form: Form, error: PublishError) -> Problem {
+    match error {
         PublishError::Log(LogError::IdTaken { index, .. }) => {
             Problem::id_taken(&pointer_to(form, index, "id"), &error.to_string())
         }
         other => other.into(),
-    })
+    }
+}
+
+fn is_pre(app: &App, asked: &Asked, draft: &EventDraft) -> bool {
+    app.broker.event_mode(asked.tenant, draft.event_type.as_str()) == EventMode::Pre
+}
+
+/// A PRE event asks before something happens: it stands for itself, and not among what has happened.
+fn refuse_pre(app: &App, asked: &Asked) -> Result<(), Problem> {
+    let of_pre = asked.drafts.iter().enumerate().filter(|(_, draft)| is_pre(app, asked, draft)).take(100);
+    let broken: Vec<Violation> = of_pre
+        .map(|(index, draft)| {
+            let detail = format!("{} is a PRE event: it is published alone", draft.event_type);
+            Violation::new(pointer_to(asked.form, index, "type"), detail).with_code("pre_in_batch")
+        })
+        .collect();
+    if broken.is_empty() { Ok(()) } else { Err(Problem::invalid(broken)) }
 }
 
 fn read_drafts(form: Form, request: &HttpRequest, body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
@@ -162,12 +214,19 @@ fn pointer_to(form: Form, index: usize, member: &str) -> String {
     }
 }
 
-/// No type is known to this broker by itself: a catalog makes some known.
-fn refuse_unknown(form: Form, drafts: &[EventDraft]) -> Result<(), Problem> {
-    let unknown = drafts.iter().enumerate().take(100).map(|(index, draft)| {
-        let detail = format!("the event type {} is in no catalog", draft.event_type);
-        Violation::new(pointer_to(form, index, "type"), detail).with_code("unknown_type")
-    });
-    let unknown: Vec<Violation> = unknown.collect();
+/// A type is known when functions can subscribe to it, or when it is in a catalog.
+fn refuse_unknown(app: &App, tenant: TenantId, form: Form, drafts: &[EventDraft]) -> Result<(), Problem> {
+    let is_known = |draft: &EventDraft| {
+        let name = draft.event_type.as_str();
+        app.broker.event_type(tenant, name).is_some()
+            || app.broker.event_mode(tenant, name) != EventMode::Notify
+    };
+    let unknown = drafts.iter().enumerate().filter(|(_, draft)| !is_known(draft)).take(100);
+    let unknown: Vec<Violation> = unknown
+        .map(|(index, draft)| {
+            let detail = format!("the event type {} is in no catalog", draft.event_type);
+            Violation::new(pointer_to(form, index, "type"), detail).with_code("unknown_type")
+        })
+        .collect();
     if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
 }

@@ -7,8 +7,8 @@ use super::openapi::{self, Served, operations_at};
 use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::{
-    cloud, deliveries, destinations, event_types, functions, keys, metrics, operations, poll, publish,
-    replays, stream, tenants, tickets,
+    cloud, deliveries, destinations, event_types, functions, invocations, keys, metrics, operations, poll,
+    publish, replays, stream, tenants, tickets,
 };
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -79,6 +79,9 @@ fn add_functions(table: &mut Table<'_>) {
     table.add(Path::at("/api/v1/functions").get(functions::list).post(functions::create));
     let function = Path::at("/api/v1/functions/{id}").get(functions::show);
     table.add(function.patch(functions::change).delete(functions::remove));
+    table.add(Path::at("/api/v1/invocations").get(invocations::list));
+    table.add(Path::at("/api/v1/invocations/{id}").get(invocations::show));
+    table.add(Path::at("/api/v1/invocations/{id}/retry").post(invocations::retry));
     table.add(Path::at("/api/cloud/events/").get(cloud::list));
     table.add(Path::at("/api/cloud/events/{event}/subscribe/").post(cloud::subscribe));
     table.add(Path::at("/api/cloud/events/{event}/unsubscribe/").post(cloud::unsubscribe));

@@ -97,20 +97,32 @@ impl WebhookClient {
 
     /// Makes a request. Ends within its time-out, whatever the endpoint does.
     pub async fn send(&self, outgoing: Outgoing) -> Answer {
+        self.send_reading(outgoing, Reading::A_LITTLE).await
+    }
+
+    /// Makes a request whose answer counts: it is there as a whole, or there is none. One byte more than `most` is
+    /// read of a larger one.
+    pub async fn call(&self, outgoing: Outgoing, most: usize) -> Answer {
+        self.send_reading(outgoing, Reading { read: most + 1, keep: most + 1, whole: true }).await
+    }
+
+    async fn send_reading(&self, outgoing: Outgoing, reading: Reading) -> Answer {
         let (at, begun) = (clock::now(), clock::instant());
         let timeout = outgoing.timeout;
-        let result = match tokio::time::timeout(timeout, self.exchange(outgoing)).await {
+        let result = match tokio::time::timeout(timeout, self.exchange(outgoing, reading)).await {
             Ok(result) => result,
             Err(_) => Err(SendError::Timeout(timeout.as_millis() as u64)),
         };
         Answer { at, latency_ms: begun.elapsed().as_millis() as u32, result }
     }
 
-    async fn exchange(&self, outgoing: Outgoing) -> Result<Response, SendError> {
+    async fn exchange(&self, outgoing: Outgoing, reading: Reading) -> Result<Response, SendError> {
         self.check_literal(&outgoing.url)?;
-        match self.once(&outgoing).await {
+        match self.once(&outgoing, reading).await {
             // A pooled connection that the endpoint had closed: nothing was answered, so once more on another.
-            Err(Failure { stale: true, .. }) => self.once(&outgoing).await.map_err(|failure| failure.error),
+            Err(Failure { stale: true, .. }) => {
+                self.once(&outgoing, reading).await.map_err(|failure| failure.error)
+            }
             result => result.map_err(|failure| failure.error),
         }
     }
@@ -130,7 +142,7 @@ impl WebhookClient {
         }
     }
 
-    async fn once(&self, outgoing: &Outgoing) -> Result<Response, Failure> {
+    async fn once(&self, outgoing: &Outgoing, reading: Reading) -> Result<Response, Failure> {
         let mut request = self.client.post(outgoing.url.as_str());
         for (name, value) in &outgoing.headers {
             request = request.append_header((name.as_str(), value.as_str()));
@@ -143,17 +155,37 @@ impl WebhookClient {
         let status = answer.status().as_u16();
         let mut body = BytesMut::new();
         let mut read = 0;
-        // The status decides; a body that breaks off changes nothing.
-        while let Some(Ok(chunk)) = answer.next().await {
-            let room = KEPT_BYTES - body.len();
+        while let Some(chunk) = answer.next().await {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) if reading.whole => return Err(Failure::broken_off(&error)),
+                // The status decides; a body that breaks off changes nothing.
+                Err(_) => break,
+            };
+            let room = reading.keep - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             read += chunk.len();
-            if read >= READ_BYTES {
+            if read >= reading.read {
                 break;
             }
         }
         Ok(Response { status, headers, body: body.freeze() })
     }
+}
+
+/// How much of an answer's body is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// No more is read.
+    read: usize,
+    /// This much of it is kept.
+    keep: usize,
+    /// A body that breaks off is no answer.
+    whole: bool,
+}
+
+impl Reading {
+    const A_LITTLE: Self = Self { read: READ_BYTES, keep: KEPT_BYTES, whole: false };
 }
 
 /// A failed exchange, and whether a connection that was already dead may be why.
@@ -163,6 +195,11 @@ struct Failure {
 }
 
 impl Failure {
+    fn broken_off(error: &dyn Error) -> Self {
+        let error = SendError::BadResponse(format!("the answer broke off: {error}"));
+        Self { error, stale: false }
+    }
+
     fn of(error: SendRequestError) -> Self {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         let stale = match &error {

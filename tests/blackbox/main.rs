@@ -27,6 +27,7 @@ mod disk_faults;
 mod durability;
 mod faults;
 mod filters;
+mod functions;
 mod health;
 mod idempotency;
 mod independent_client;

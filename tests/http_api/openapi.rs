@@ -71,7 +71,8 @@ fn a_described_query_parameter_is_taken() {
             let value = [&schema["examples"][0], &schema["enum"][0]].into_iter().find_map(Value::as_str);
             let value = value.unwrap_or("1");
             let path = format!("{path}?{name}={}", value.replace(' ', "%20").replace('>', "%3E"));
-            let answer = server.send("HEAD", &path, OPERATOR, &[("Accept", accept)], b"");
+            let head = if method == "GET" { "HEAD" } else { &method };
+            let answer = server.send(head, &path, OPERATOR, &[("Accept", accept)], b"");
             assert_ne!(answer.status, 400, "{method} {path}");
         }
     }

@@ -120,8 +120,8 @@ impl Broker {
         Ok(Some(Delivery { sequence, event, destination, status, next_attempt_at, attempts }))
     }
 
-    /// An event that can still be read.
-    async fn event_at(
+    /// A tenant's event at a place, if it is still there.
+    pub(in crate::broker) async fn event_at(
         &self,
         tenant: TenantId,
         sequence: Sequence,

@@ -192,7 +192,6 @@ impl Broker {
     }
 
     /// The in-process function of this slug, made when it is not there.
-    #[allow(dead_code)]
     pub(super) async fn in_process_function(
         &self,
         tenant: TenantId,

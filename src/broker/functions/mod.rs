@@ -1,11 +1,23 @@
 //! Apps, functions and subscriptions: what is managed becomes durable here, and the actors follow.
 
+mod cause;
 mod draft;
+mod invocations;
 mod manage;
 mod modes;
+mod program;
+mod publish;
 mod subscribe;
 
+pub use crate::actors::Call;
+pub use crate::delivery::gate::{Failure, Reply};
+pub use cause::{Cause, LONGEST_CHAIN};
+pub use invocations::{Invocation, InvocationAsk, InvocationPage};
 pub use manage::CreatedFunction;
+pub(super) use program::Program;
+pub use program::{IntoReply, Patched};
+pub(super) use publish::close_open_gates;
+pub use publish::{PreOptions, PreOutcome, Publication, PublishedTask};
 pub use subscribe::SubscribeOptions;
 
 use crate::log::LogError;
@@ -21,6 +33,12 @@ pub enum FunctionError {
     /// There is no such function in the tenant.
     #[error("there is no such function")]
     NoFunction,
+    /// There is no such invocation in the tenant.
+    #[error("there is no such invocation")]
+    NoInvocation,
+    /// The invocation cannot be tried again.
+    #[error("the invocation cannot be tried again: {0}")]
+    NotRetryable(&'static str),
     /// There is no such function, in the words of the subscription calls.
     #[error("Function with id {0} does not exist")]
     FunctionDoesNotExist(u64),
@@ -68,7 +86,6 @@ pub enum FunctionError {
 }
 
 /// A function's live signing secrets in the clear, the current one first: for signing only.
-#[allow(dead_code)]
 pub(crate) fn open_function_secrets(secrets: &Secrets, function: &Function) -> Vec<String> {
     let owner = Function::secret_owner(function.tenant, function.id);
     let opened = function.secrets.iter().filter_map(|secret| secrets.open(&secret.sealed, &owner).ok());

@@ -118,7 +118,7 @@ impl Operation {
 }
 
 /// Every area, in the order in which people read of them.
-static PARTS: [Part; 12] = [
+static PARTS: [Part; 13] = [
     super::publish::api::PART,
     super::poll::api::PART,
     super::stream::api::PART,
@@ -127,6 +127,7 @@ static PARTS: [Part; 12] = [
     super::replays::api::PART,
     super::functions::api::PART,
     super::cloud::api::PART,
+    super::invocations::api::PART,
     super::keys::api::PART,
     super::tenants::api::PART,
     super::operations::api::PART,

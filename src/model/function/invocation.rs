@@ -1,6 +1,6 @@
 //! One function's run on one event: its ids, its states, the record of an attempt.
 
-use super::{EventMode, Gate, OnError, Task};
+use super::{EventMode, Function, Gate, OnError, Subscription, Task};
 use crate::model::{DestinationId, EventId, Sequence, TenantId, UnixMillis, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -146,6 +146,24 @@ pub struct TaskContext {
     pub stage: u8,
     /// What a failure means.
     pub on_error: OnError,
+}
+
+impl TaskContext {
+    /// That of a subscription's run on an event.
+    pub fn of(one: &Subscription, function: &Function, event_id: EventId, stored_at: UnixMillis) -> Self {
+        Self {
+            event_id,
+            event_type: one.event.clone(),
+            stored_at,
+            mode: one.mode,
+            subscription: one.id,
+            function: function.id,
+            function_name: function.name.clone(),
+            function_slug: function.slug.clone(),
+            stage: one.stage,
+            on_error: one.on_error,
+        }
+    }
 }
 
 /// What is kept of one attempt of an invocation; attempt 0 says only that it was begun.

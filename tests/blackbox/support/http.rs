@@ -145,6 +145,11 @@ impl Connection {
         self.stream.shutdown(std::net::Shutdown::Write).ok();
     }
 
+    /// Sends a request and leaves its answer alone.
+    pub(crate) fn send_only(&mut self, request: &Request) -> io::Result<()> {
+        self.write(&request.encode())
+    }
+
     /// Sends a request and reads its whole answer.
     pub(crate) fn exchange(&mut self, request: &Request) -> io::Result<Response> {
         self.write(&request.encode())?;

@@ -1,0 +1,209 @@
+//! What became of functions' runs: lists, one with every attempt, trying again by hand.
+//!
+//! A POST event's run is kept from its first attempt on; until then it follows from its subscription's place.
+
+use super::super::Broker;
+use super::FunctionError;
+use crate::clock;
+use crate::log::{Change, Commit, InvocationQuery, LogError};
+use crate::model::{
+    EventFilter, EventId, EventMode, InvocationId, InvocationRecord, InvocationStatus, Requeue, StoredEvent,
+    Subscription, TaskContext, TenantId, UnixMillis, Verdict,
+};
+
+/// Which invocations are wanted, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct InvocationAsk {
+    /// Those of one function.
+    pub function: Option<u64>,
+    /// Those of one event.
+    pub event: Option<EventId>,
+    /// Those that are this far.
+    pub status: Option<InvocationStatus>,
+    /// Only those before this one.
+    pub below: Option<InvocationId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// One run of a function on an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    /// What is known of it last.
+    pub last: InvocationRecord,
+    /// How far it is.
+    pub status: InvocationStatus,
+    /// When it is tried again.
+    pub next_attempt_at: Option<UnixMillis>,
+    /// Every attempt, oldest first; empty in lists.
+    pub attempts: Vec<InvocationRecord>,
+}
+
+/// One page of invocations.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct InvocationPage {
+    /// Newest first.
+    pub invocations: Vec<Invocation>,
+    /// Where the next page begins: below this one; `None` when there is no more.
+    pub next: Option<InvocationId>,
+}
+
+impl Broker {
+    /// One page of a tenant's invocations.
+    pub async fn invocation_page(
+        &self,
+        tenant: TenantId,
+        ask: InvocationAsk,
+    ) -> Result<InvocationPage, FunctionError> {
+        let event = match ask.event.clone() {
+            Some(id) => match self.log().find(tenant, id).await? {
+                Some(event) => Some(event),
+                None => return Ok(InvocationPage::default()),
+            },
+            None => None,
+        };
+        // What is stored does not tell these two apart: whether it has begun, its run knows.
+        let stored = ask.status.map(|status| match status {
+            InvocationStatus::Running => InvocationStatus::Pending,
+            other => other,
+        });
+        let sequence = event.as_ref().map(|event| event.sequence());
+        let query = InvocationQuery {
+            tenant,
+            below: ask.below,
+            function: ask.function,
+            sequence,
+            status: stored,
+            limit: ask.limit,
+        };
+        let found = self.log().invocations(query).await?;
+        let mut invocations: Vec<Invocation> =
+            found.rows.into_iter().map(|last| self.invocation_of(last, Vec::new())).collect();
+        if let (Some(event), None) = (&event, ask.below) {
+            let waiting = self.queued(event, &invocations);
+            invocations.extend(waiting.into_iter().map(|last| self.invocation_of(last, Vec::new())));
+            invocations.sort_by_key(|one| std::cmp::Reverse(one.last.id()));
+        }
+        invocations.retain(|one| {
+            ask.function.is_none_or(|function| one.last.task.function == function)
+                && ask.status.is_none_or(|status| one.status == status)
+        });
+        Ok(InvocationPage { invocations, next: found.more_below })
+    }
+
+    /// One invocation of a tenant with every attempt.
+    pub async fn invocation(&self, tenant: TenantId, id: InvocationId) -> Result<Invocation, FunctionError> {
+        let mut records = self.log().invocation(tenant, id).await?;
+        if let Some(last) = records.last().cloned() {
+            records.retain(|record| record.attempt > 0);
+            return Ok(self.invocation_of(last, records));
+        }
+        let event = self.event_at(tenant, id.sequence).await?.ok_or(FunctionError::NoInvocation)?;
+        let queued = self.queued(&event, &[]).into_iter().find(|record| record.slot == id.slot);
+        queued.map(|last| self.invocation_of(last, Vec::new())).ok_or(FunctionError::NoInvocation)
+    }
+
+    /// Runs a POST event's function once more, with a fresh run of its schedule. Once this is answered it runs,
+    /// whatever happens.
+    pub async fn retry_invocation(
+        &self,
+        tenant: TenantId,
+        id: InvocationId,
+    ) -> Result<Invocation, FunctionError> {
+        let known = self.invocation(tenant, id).await?;
+        let refuse = |why: &'static str| Err(FunctionError::NotRetryable(why));
+        if known.last.task.mode == EventMode::Pre {
+            return refuse("the publisher of a PRE event has its answer: it is never run again");
+        }
+        let Some(consumer) = known.last.consumer.filter(|one| self.log().consumer(*one).is_some()) else {
+            return if known.attempts.is_empty() { Ok(known) } else { refuse("its subscription is gone") };
+        };
+        if known.status == InvocationStatus::Pending {
+            return Ok(known);
+        }
+        if self.event_at(tenant, id.sequence).await?.is_none() {
+            return refuse("its event went by retention");
+        }
+        let waiting = self.log().consumer(consumer).map_or(0, |consumer| consumer.retries.len());
+        if waiting >= self.config().delivery.max_retrying {
+            return Err(LogError::Overloaded.into());
+        }
+        let deliveries = vec![(id.sequence, known.last.attempt)];
+        let requeue = Requeue { destination: consumer, deliveries, due: clock::now(), replay: None };
+        let changes = vec![Change::Requeue(Box::new(requeue.clone()))];
+        self.log().commit(Commit { changes, ..Commit::default() }).await?;
+        self.0.actors.functions_requeued(requeue);
+        self.invocation(tenant, id).await
+    }
+
+    fn invocation_of(&self, last: InvocationRecord, attempts: Vec<InvocationRecord>) -> Invocation {
+        let (status, next_attempt_at) = match (last.task.mode, last.consumer) {
+            (EventMode::Pre, _) => (self.pre_status(&last), None),
+            (_, Some(consumer)) => {
+                let kept = self.log().consumer(consumer);
+                let waiting = kept.as_ref().and_then(|kept| kept.retries.get(&last.sequence).copied());
+                match (kept, waiting) {
+                    // Put back by hand: a fresh run that has not begun.
+                    (_, Some(waiting)) if waiting.on_schedule(waiting.attempts) == 0 => {
+                        (InvocationStatus::Pending, Some(waiting.due))
+                    }
+                    (_, Some(waiting)) => (last.status, Some(waiting.due)),
+                    // Nobody is left to try again.
+                    (None, _) if matches!(last.verdict, Some(Verdict::Retry { .. })) => {
+                        (InvocationStatus::Cancelled, None)
+                    }
+                    _ => (last.status, None),
+                }
+            }
+            (_, None) => (last.status, None),
+        };
+        Invocation { last, status, next_attempt_at, attempts }
+    }
+
+    fn pre_status(&self, last: &InvocationRecord) -> InvocationStatus {
+        let seat = self.0.gates.get(last.tenant, last.sequence);
+        let has_begun = seat.is_some_and(|seat| seat.has_reached(last.task.stage));
+        if last.status == InvocationStatus::Pending && has_begun {
+            InvocationStatus::Running
+        } else {
+            last.status
+        }
+    }
+
+    /// What an event waits for at its POST subscriptions, as far as it is not among the `known`.
+    fn queued(&self, event: &StoredEvent, known: &[Invocation]) -> Vec<InvocationRecord> {
+        let book = self.function_book();
+        let waits = |one: &Subscription| {
+            let filter = EventFilter { payload: one.filter.clone(), ..EventFilter::default() };
+            let sequence = event.sequence();
+            one.mode == EventMode::Post
+                && one.event == event.event_type().as_str()
+                && filter.matches(event)
+                && self
+                    .log()
+                    .consumer(one.consumer)
+                    .is_some_and(|kept| kept.place < sequence && !kept.settled.contains(&sequence))
+                && !known.iter().any(|other| other.last.slot == one.slot)
+        };
+        let queued = book.subscriptions_of(event.tenant()).filter(|one| waits(one)).filter_map(|one| {
+            let function = book.functions.get(&(one.tenant, one.function))?;
+            Some(InvocationRecord {
+                tenant: one.tenant,
+                sequence: event.sequence(),
+                slot: one.slot,
+                attempt: 0,
+                task: TaskContext::of(one, function, event.id().clone(), event.stored_at()),
+                status: InvocationStatus::Pending,
+                at: event.stored_at(),
+                duration_ms: 0,
+                kind: None,
+                code: None,
+                message: None,
+                patch: None,
+                consumer: Some(one.consumer),
+                verdict: None,
+            })
+        });
+        queued.collect()
+    }
+}
