@@ -6,6 +6,7 @@ use super::messages::{
     Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded,
     ReplayStopped, Requeued, StopNow,
 };
+use super::meters::Meter;
 use super::shard::Surroundings;
 use crate::clock;
 use crate::delivery::destination::{Action, DestinationMachine, Input, Outcome, Settings};
@@ -39,6 +40,7 @@ pub(super) struct DestinationActor {
     registry: actix::Recipient<ChildStopped>,
     client: WebhookClient,
     machine: DestinationMachine,
+    meter: Arc<Meter>,
     /// Events that wait to be sent or are under way.
     events: HashMap<Sequence, Arc<StoredEvent>>,
     /// Attempts that were answered and are not recorded.
@@ -69,6 +71,7 @@ impl DestinationActor {
             client: around.client(),
             recipient: Rc::new(Recipient::new(&destination, &(around.open_secrets)(&destination))),
             machine: DestinationMachine::new(settings, kept, head),
+            meter: around.meters.of(destination.id),
             around,
             destination,
             generation,
@@ -230,6 +233,8 @@ impl DestinationActor {
         let Some((request, answer)) = self.answers.remove(&sequence) else { return };
         let event = self.events.get(&sequence).map(|event| EventNote::of(event));
         let delivery = (self.destination.id, sequence, event);
+        self.meter.recorded(verdict);
+        self.around.meters.took(answer.latency_ms);
         let attempt = Box::new(attempt_record(delivery, attempt, request, verdict, answer));
         if self.outcomes.is_empty() {
             // Behind the answers that wait in the mailbox already: they go into the same commit.

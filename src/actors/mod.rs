@@ -25,6 +25,7 @@ mod destination;
 mod functions;
 mod hub;
 mod messages;
+mod meters;
 mod question;
 mod registry;
 mod replay;
@@ -38,6 +39,7 @@ pub use functions::{
     Begun, Call, FunctionHost, FunctionSetup, GatePublication, GateResult, RunningGates, Seat,
 };
 pub use hub::{Hub, Setup, Start, Wanted};
+pub use meters::{LATENCY_BOUNDS_MS, Meter, Meters};
 pub use question::Question;
 pub(crate) use replay::find as find_for_replay;
 pub use shard::{Keeper, OpenSecrets};

@@ -67,6 +67,7 @@ impl RegistryActor {
         let gone: Vec<DestinationId> = self.children.keys().filter(is_gone).copied().collect();
         for id in gone {
             self.router.remove(id);
+            self.around.meters.remove(id);
             if let Some(Child { running: Some(running), .. }) = self.children.remove(&id) {
                 running.stop();
             }
@@ -150,6 +151,7 @@ impl RegistryActor {
         child.running = None;
         child.deaths = if child.started.elapsed() >= HEALTHY_AFTER { 1 } else { child.deaths + 1 };
         let pause = backoff::restart(child.deaths);
+        self.around.meters.of(stopped.id).restarted();
         tracing::warn!(destination = %stopped.id, deaths = child.deaths, ?pause, "a destination's actor ended");
         context.run_later(pause, move |registry, context| registry.start_again(stopped, context));
     }

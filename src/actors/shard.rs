@@ -1,5 +1,6 @@
 //! What the actors of one thread share: the log, how to open secrets, and the thread's webhook client.
 
+use super::meters::Meters;
 use crate::config::DeliveryConfig;
 use crate::delivery::lifecycle::Request;
 use crate::log::{Change, EventLog, Later};
@@ -36,6 +37,7 @@ pub(super) struct Surroundings {
     pub(super) open_secrets: OpenSecrets,
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) tls: Arc<ClientConfig>,
+    pub(super) meters: Arc<Meters>,
 }
 
 thread_local! {

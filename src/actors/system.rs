@@ -5,6 +5,7 @@ use super::functions::{
     GatePublication, PublishGate,
 };
 use super::messages::{Committed, Drain, ManagementChanged, Post, ReplayStopped, Requeued, StillRunning};
+use super::meters::Meters;
 use super::registry::RegistryActor;
 use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
@@ -33,6 +34,7 @@ struct Inner {
     functions: Addr<FunctionRegistry>,
     system: System,
     thread: Mutex<Option<JoinHandle<()>>>,
+    meters: Arc<Meters>,
 }
 
 impl std::fmt::Debug for Actors {
@@ -62,7 +64,9 @@ impl Actors {
         setup: FunctionSetup,
     ) -> Result<Self, ActorsError> {
         let tls = tls_config(config.ca_file.as_deref())?;
-        let around = Surroundings { log, config: config.clone(), open_secrets, keeper, tls };
+        let meters = Arc::new(Meters::default());
+        let counted = Arc::clone(&meters);
+        let around = Surroundings { log, config: config.clone(), open_secrets, keeper, tls, meters };
         let shards = match config.shards {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(SHARDS_MAX),
             shards => shards,
@@ -92,7 +96,13 @@ impl Actors {
         let thread = thread.map_err(|error| ActorsError::Thread(error.to_string()))?;
         let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
         let (registry, functions, system) = started;
-        Ok(Self(Arc::new(Inner { registry, functions, system, thread: Mutex::new(Some(thread)) })))
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Inner { registry, functions, system, thread, meters: counted })))
+    }
+
+    /// What was counted since they started.
+    pub fn meters(&self) -> &Meters {
+        &self.0.meters
     }
 
     /// Makes one request outside of any delivery; `None` when the actors are gone.

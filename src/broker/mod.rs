@@ -32,7 +32,7 @@ pub use functions::{
 pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
 
-use crate::actors::{Actors, ActorsError, FunctionHost, FunctionSetup, OpenSecrets, RunningGates};
+use crate::actors::{Actors, ActorsError, FunctionHost, FunctionSetup, Meters, OpenSecrets, RunningGates};
 use crate::catalog;
 use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
@@ -157,6 +157,11 @@ impl Broker {
     /// Its log.
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.0.log
+    }
+
+    /// What was counted of deliveries since it was opened.
+    pub fn meters(&self) -> &Meters {
+        self.0.actors.meters()
     }
 
     /// Hashes API keys, seals signing secrets.

@@ -33,6 +33,7 @@ mod idempotency;
 mod independent_client;
 mod lifecycle;
 mod lifecycle_crashes;
+mod metrics;
 mod publishing;
 mod reading;
 mod replays;

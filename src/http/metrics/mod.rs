@@ -3,9 +3,11 @@
 //! Counting on the way of a request takes no lock: each route holds its own counters. Everything else is read
 //! when somebody asks.
 
+mod delivery;
 mod exposition;
 mod routes;
 
+use delivery::Lags;
 use exposition::{Exposition, Format, Kind};
 pub(super) use routes::RouteMetrics;
 
@@ -38,11 +40,12 @@ impl Metrics {
     }
 
     /// Everything as text.
-    fn render(&self, app: &App, format: Format) -> Vec<u8> {
+    fn render(&self, app: &App, lags: &Lags, format: Format) -> Vec<u8> {
         let mut out = Exposition::new(format);
         out.family("campanile_build", Kind::Info, "Which build is running.");
         out.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         render_state(app, &mut out);
+        delivery::render(app.broker.meters(), lags, &mut out);
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         routes::render(&routes, &mut out);
         out.finish()
@@ -59,7 +62,8 @@ pub(crate) async fn show(request: HttpRequest, app: Data<App>) -> Result<HttpRes
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(format.content_type())));
     answer.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    Ok(answer.body(app.metrics.render(&app, format)))
+    let lags = delivery::lags(&app.broker).await;
+    Ok(answer.body(app.metrics.render(&app, &lags, format)))
 }
 
 fn render_state(app: &App, out: &mut Exposition) {
