@@ -1,5 +1,7 @@
 //! `/event-types`: what events there are, what their data must be, and examples of them.
 
+pub(super) mod api;
+
 use super::App;
 use super::auth::Caller;
 use super::body;

@@ -60,6 +60,8 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/readyz").get(operations::ready));
     table.add(Path::at("/metrics").get(metrics::show));
     table.add(Path::at("/openapi.json").get(openapi::show));
+    table.add(Path::at("/docs").get(openapi::docs));
+    table.add(Path::at("/docs/style.css").get(openapi::style));
     table.add(Path::at("/").get(operations::root));
 }
 

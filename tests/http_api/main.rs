@@ -11,6 +11,8 @@
 mod auth;
 mod bad_json;
 mod cloudevents;
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod event_types;
 mod framing;
 mod functions;
@@ -21,3 +23,17 @@ mod operations;
 mod poll;
 mod publish;
 mod support;
+
+use conformance::Conformance;
+use std::sync::LazyLock;
+
+/// Every answer of these tests is held to the document.
+fn conformance() -> &'static Conformance {
+    static DOCUMENT: LazyLock<Conformance> = LazyLock::new(|| {
+        let server = support::start();
+        let head = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answers = support::answers_in(&server.raw(head));
+        Conformance::new(answers[0].json())
+    });
+    &DOCUMENT
+}

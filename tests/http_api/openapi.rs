@@ -77,3 +77,26 @@ fn a_described_query_parameter_is_taken() {
         }
     }
 }
+
+#[test]
+fn the_page_shows_every_operation_and_loads_nothing_from_elsewhere() {
+    let server = start();
+    let page = server.get("/docs", "");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+    let html = page.text();
+    for (_, _, operation) in operations(&server) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(html.contains(&format!("<section id=\"{id}\">")), "{id} is not shown");
+    }
+    for loaded in ["<script", " style=", "<img", "@import", "url("] {
+        assert!(!html.contains(loaded), "{loaded}");
+    }
+    // What it links to is there: places of the page itself, and of this server.
+    for target in html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        match target.strip_prefix('#') {
+            Some(id) => assert!(html.contains(&format!("id=\"{id}\"")), "{target}"),
+            None => assert_eq!(server.get(target, "").status, 200, "{target}"),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! A server to test against and a client that sends exactly what it is told.
 
+use crate::conformance::Seen;
 use campanile::Broker;
 use campanile::config::{Config, KeyConfig, Token};
 use campanile::http::serve;
@@ -148,7 +149,11 @@ impl Running {
         head.push_str("\r\n");
         let answers = answers_in(&self.raw(&[head.as_bytes(), body].concat()));
         assert_eq!(answers.len(), 1, "one answer to {method} {path}");
-        answers.into_iter().next().unwrap()
+        let answer = answers.into_iter().next().unwrap();
+        let headers = |name: &str| answer.header(name).map(str::to_owned);
+        let (status, body) = (answer.status, &answer.body[..]);
+        crate::conformance().check(&Seen { method, path, status, headers: &headers, body });
+        answer
     }
 
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {

@@ -54,3 +54,25 @@ pub(in crate::http) const ROW_CURSOR: Parameter = Parameter::new(
     Shape::Text { least: 0, most: 1000 },
     "`next_cursor` of an earlier answer: goes on after it. Opaque, and good across restarts.",
 );
+
+/// A segment of a path.
+pub(in crate::http) const EVENT_ID: Parameter = Parameter::new(
+    "id",
+    Shape::Pattern { pattern: "^[A-Za-z0-9_-]{1,64}$", example: "evt_01M8Z3W9X2K4Q5R6S7T8V9WXYZ" },
+    "The event's id.",
+);
+
+pub(in crate::http) const DESTINATION_ID: Parameter = Parameter::new(
+    "id",
+    Shape::Pattern {
+        pattern: "^dst_[0-7][0-9A-HJKMNP-TV-Z]{25}$",
+        example: "dst_01M8Z3W9X2K4Q5R6S7T8V9WXYZ",
+    },
+    "The destination's id.",
+);
+
+pub(in crate::http) const LOCATION: Parameter = Parameter::new(
+    "Location",
+    Shape::Format { format: "uri-reference", example: "/api/v1/keys" },
+    "Where it is.",
+);

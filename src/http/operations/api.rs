@@ -1,24 +1,61 @@
 //! What the document says of the calls for operators and their machines.
 
-use crate::http::openapi::{Operation, Parameter, Part, Shape, get};
+use crate::http::openapi::{Answer, Form, Operation, Parameter, Part, Shape, get, json_form, object};
 use crate::model::Scope;
+use serde_json::{Value, json};
 
 pub(in crate::http) const PART: Part =
-    Part { name: "Operations", operations: &[HEALTH, LIVE, READY, METRICS, ROOT] };
+    Part { name: "Operations", operations: &[HEALTH, LIVE, READY, METRICS, ROOT], schemas };
 
 const VERBOSE: Parameter =
     Parameter::new("verbose", Shape::Text { least: 0, most: 10 }, "Says which checks there are.");
 
-const HEALTH: Operation = get("/healthz").named("getHealth", "Whether the process answers").query(&[VERBOSE]);
+const FINE: Answer = Answer::of(200, "It is.", &[json_form("Health")]);
 
-const LIVE: Operation = get("/livez").named("getLiveness", "The same under its newer name").query(&[VERBOSE]);
+const HEALTH: Operation =
+    get("/healthz").named("getHealth", "Whether the process answers").query(&[VERBOSE]).answers(&[FINE]);
 
-const READY: Operation =
-    get("/readyz").named("getReadiness", "Whether events can be published").query(&[VERBOSE]);
+const LIVE: Operation =
+    get("/livez").named("getLiveness", "The same under its newer name").query(&[VERBOSE]).answers(&[FINE]);
+
+const READY: Operation = get("/readyz")
+    .named("getReadiness", "Whether events can be published")
+    .query(&[VERBOSE])
+    .answers(&[FINE])
+    .problems(&[(503, "It starts, drains, or the log takes no commits; `type` says which.")]);
 
 const METRICS: Operation = get("/metrics")
     .named("getMetrics", "Show what is measured")
     .about("Open to everybody when the config says so.")
-    .scope(Scope::Operator);
+    .scope(Scope::Operator)
+    .answers(&[Answer::of(
+        200,
+        "The measurements, in the text format or as OpenMetrics.",
+        &[
+            Form { media: "text/plain", schema: "Metrics" },
+            Form { media: "application/openmetrics-text", schema: "Metrics" },
+        ],
+    )]);
 
-const ROOT: Operation = get("/").named("getRoot", "Say what this is");
+const ROOT: Operation = get("/").named("getRoot", "Say what this is").answers(&[Answer::of(
+    200,
+    "A line.",
+    &[Form { media: "text/plain", schema: "Line" }],
+)]);
+
+fn schemas() -> Vec<(&'static str, Value)> {
+    let check = json!({
+        "type": "object",
+        "required": ["name", "ok"],
+        "properties": {"name": {"type": "string"}, "ok": {"type": "boolean"}},
+    });
+    let members = json!({
+        "status": {"type": "string", "enum": ["alive", "ready"]},
+        "checks": {"type": "array", "items": check},
+    });
+    vec![
+        ("Health", object(&["status"], members, json!({"status": "ready"}))),
+        ("Metrics", json!({"type": "string", "examples": ["campanile_log_events 42\n"]})),
+        ("Line", json!({"type": "string"})),
+    ]
+}

@@ -1,10 +1,11 @@
 //! What the document says of event streams and their tickets.
 
-use crate::http::openapi::{Operation, Parameter, Part, Shape, get, post};
-use crate::http::poll::api::{FILTER, PIPELINE, RUN_ID, SINCE, TYPE, UNTIL};
+use crate::http::openapi::{Answer, Form, Operation, Parameter, Part, Shape, get, json_form, object, post};
+use crate::http::poll::api::{FILTER, PIPELINE, RUN_ID, SINCE, TRIMMED, TYPE, UNTIL};
 use crate::model::Scope;
+use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part = Part { name: "Streams", operations: &[OPEN, TICKETS] };
+pub(in crate::http) const PART: Part = Part { name: "Streams", operations: &[OPEN, TICKETS], schemas };
 
 pub(in crate::http) const SPEED: Parameter = Parameter::new(
     "speed",
@@ -45,6 +46,12 @@ pub(in crate::http) const TICKET: Parameter = Parameter::new(
     "A ticket instead of the header `Authorization`, which browsers cannot send. Good once, for 60 seconds.",
 );
 
+pub(in crate::http) const LAST_EVENT_ID_HEADER: Parameter = Parameter::new(
+    "Last-Event-ID",
+    Shape::Format { format: "place", example: "41" },
+    "Resumes a stream after this place: the last `id` that was heard.",
+);
+
 const OPEN: Operation = get("/api/v1/events/stream")
     .named("streamEvents", "Hear events as they happen")
     .about(
@@ -66,8 +73,31 @@ const OPEN: Operation = get("/api/v1/events/stream")
         LAST_EVENT_ID_TOO,
         ON_GAP,
         TICKET,
-    ]);
+    ])
+    .headers(&[LAST_EVENT_ID_HEADER])
+    .answers(&[Answer::of(
+        200,
+        "The stream. It also ends at once, after a `retry:`, when there are too many streams or the broker drains.",
+        &[Form { media: "text/event-stream", schema: "EventStream" }],
+    )])
+    .problems(&[(410, TRIMMED)]);
 
 const TICKETS: Operation = post("/api/v1/stream-tickets")
     .named("createStreamTicket", "Make a ticket for a browser's stream")
-    .scope(Scope::EventsRead);
+    .scope(Scope::EventsRead)
+    .answers(&[Answer::of(201, "The ticket.", &[json_form("StreamTicket")])]);
+
+fn schemas() -> Vec<(&'static str, Value)> {
+    let frames = "id: 42\nevent: pipeline.completed\ndata: {\"id\":\"evt_1\",\"type\":\"pipeline.completed\",\"timestamp\":\"2026-02-15T06:00:04.7Z\",\"data\":{}}\n\n";
+    let stream = json!({
+        "type": "string",
+        "description": "Frames of Server-Sent Events. Beside events: `stream.gap`, `stream.end`, `stream.closing`.",
+        "examples": [frames],
+    });
+    let members = json!({
+        "ticket": {"type": "string"},
+        "expires_at": {"type": "string", "format": "date-time"},
+    });
+    let example = json!({"ticket": "3q2-7wEx...", "expires_at": "2026-02-15T06:01:04.7Z"});
+    vec![("EventStream", stream), ("StreamTicket", object(&["ticket", "expires_at"], members, example))]
+}
