@@ -167,6 +167,7 @@ impl PostActor {
             let (event, ended) = made.unwrap_or((None, Err(Outcome::Interrupted)));
             actor.do_send(Invoked { sequence, event, ended });
         });
+        self.around.gates.set_called(self.work.subscription.consumer, sequence, true);
         self.calls.insert(sequence, task);
     }
 
@@ -195,6 +196,7 @@ impl PostActor {
             Ended { at: clock::now(), duration_ms: 0, result }
         });
         self.answers.insert(sequence, ended);
+        self.around.gates.set_called(self.work.subscription.consumer, sequence, false);
         let jitter = if outcome == Outcome::Success { 0.0 } else { clock::random_unit() };
         self.step(Input::Answered { sequence, outcome, jitter }, context);
     }
@@ -297,8 +299,11 @@ impl Actor for PostActor {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         // This also runs while a panic unwinds: it only tells, and must not fail.
-        self.calls.values().for_each(JoinHandle::abort);
         let id = self.work.subscription.consumer;
+        for (sequence, call) in &self.calls {
+            call.abort();
+            self.around.gates.set_called(id, *sequence, false);
+        }
         let _ = self.registry.try_send(ChildStopped { id, generation: self.generation });
     }
 }

@@ -1,8 +1,9 @@
-//! The runs of PRE events that are under way in this process: who waits for them, and what they are begun with.
+//! What is under way in this process: the runs of PRE events, who waits for them and what they are begun with; the calls
+//! for POST events.
 
 use crate::log::{Commit, Committed, LogError};
 use crate::model::{ClosedGate, DestinationId, Gate, Sequence, StoredEvent, TenantId, UnixMillis};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -107,12 +108,33 @@ pub struct RunningGates(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     seats: Mutex<HashMap<(TenantId, Sequence), Arc<Seat>>>,
+    /// Calls for POST events that are under way, by consumer.
+    calls: Mutex<HashSet<(DestinationId, Sequence)>>,
     changed: watch::Sender<u64>,
 }
 
 impl RunningGates {
     fn seats(&self) -> MutexGuard<'_, HashMap<(TenantId, Sequence), Arc<Seat>>> {
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, HashSet<(DestinationId, Sequence)>> {
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A POST event's function is called, or no longer.
+    pub fn set_called(&self, consumer: DestinationId, sequence: Sequence, is_called: bool) {
+        let mut calls = self.calls();
+        if is_called {
+            calls.insert((consumer, sequence));
+        } else {
+            calls.remove(&(consumer, sequence));
+        }
+    }
+
+    /// Whether a POST event's function is being called.
+    pub fn is_called(&self, consumer: DestinationId, sequence: Sequence) -> bool {
+        self.calls().contains(&(consumer, sequence))
     }
 
     /// How many there are.

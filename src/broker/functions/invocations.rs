@@ -118,7 +118,7 @@ impl Broker {
         let Some(consumer) = known.last.consumer.filter(|one| self.log().consumer(*one).is_some()) else {
             return if known.attempts.is_empty() { Ok(known) } else { refuse("its subscription is gone") };
         };
-        if known.status == InvocationStatus::Pending {
+        if matches!(known.status, InvocationStatus::Pending | InvocationStatus::Running) {
             return Ok(known);
         }
         if self.event_at(tenant, id.sequence).await?.is_none() {
@@ -143,6 +143,7 @@ impl Broker {
                 let kept = self.log().consumer(consumer);
                 let waiting = kept.as_ref().and_then(|kept| kept.retries.get(&last.sequence).copied());
                 match (kept, waiting) {
+                    _ if self.0.gates.is_called(consumer, last.sequence) => (InvocationStatus::Running, None),
                     // Put back by hand: a fresh run that has not begun.
                     (_, Some(waiting)) if waiting.on_schedule(waiting.attempts) == 0 => {
                         (InvocationStatus::Pending, Some(waiting.due))

@@ -3,6 +3,7 @@
 mod answers;
 mod causes;
 mod crashes;
+mod post;
 mod printed;
 mod stages;
 mod waiting;
