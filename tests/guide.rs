@@ -171,9 +171,26 @@ fn the_example_of_embedding_runs_by_itself() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains(r#"the handler heard {"error":"no space"}"#), "{said}");
     assert!(said.contains("event 2 is pipeline.failed"));
-    let lines: Vec<usize> = ["publish", "receive", "follow", "embed"]
+    let lines: Vec<usize> = ["publish", "receive", "follow", "embed", "users"]
         .iter()
         .map(|name| std::fs::read_to_string(format!("examples/{name}.rs")).unwrap().lines().count())
         .collect();
     assert!(lines.iter().all(|lines| *lines <= 80), "{lines:?}");
+}
+
+#[test]
+fn the_example_of_users_saves_those_that_all_functions_agree_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, email: &str| {
+        let output = Command::new(example("users")).arg(folder.path()).args([name, email]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        text(&output)
+    };
+    let saved = run("ada", "ada@example.com");
+    assert!(saved.starts_with("saved user 1; welcomed {"), "{saved}");
+    assert!(saved.contains(r#""username":"ada""#) && saved.contains(r#""plan":"free""#), "{saved}");
+    let refused = run("eve", "eve@elsewhere.org");
+    assert!(refused.contains("check-email (rejected): only addresses at example.com"), "{refused}");
+    let saved = run("bob", "bob@example.com");
+    assert!(saved.starts_with("saved user 2; welcomed {"), "{saved}");
 }

@@ -1,6 +1,6 @@
 //! Publishing from the program that embeds the broker.
 
-use super::{Broker, PublishError, setup::DEFAULT_TENANT};
+use super::{Broker, Call, PublishError, setup::DEFAULT_TENANT};
 use crate::model::json;
 use crate::model::{EventDraft, EventId, EventType, StoredEvent, TenantId, Timestamp, Violation};
 use bytes::Bytes;
@@ -19,13 +19,29 @@ pub struct Event {
     pipeline: Option<String>,
     run_id: Option<String>,
     data: Result<Bytes, String>,
+    cause: Option<String>,
 }
 
 impl Event {
     /// An event of a type, with empty data.
     pub fn new(event_type: impl Into<String>) -> Self {
         let data = Ok(Bytes::from_static(b"{}"));
-        Self { event_type: event_type.into(), id: None, timestamp: None, pipeline: None, run_id: None, data }
+        Self {
+            event_type: event_type.into(),
+            id: None,
+            timestamp: None,
+            pipeline: None,
+            run_id: None,
+            data,
+            cause: None,
+        }
+    }
+
+    /// What a function publishes because of its call belongs to the call's chain, which ends after sixteen.
+    #[must_use]
+    pub fn caused_by(mut self, call: &Call) -> Self {
+        self.cause = Some(call.cause().to_owned());
+        self
     }
 
     /// An id of the publisher's own: publishing it again changes nothing.
@@ -111,14 +127,22 @@ impl Broker {
     pub async fn publish_all(&self, events: Vec<Event>) -> Result<Vec<Arc<StoredEvent>>, PublishError> {
         let mut drafts = Vec::with_capacity(events.len());
         for event in events {
-            let draft = event.into_draft().map_err(PublishError::Invalid)?;
-            let over = draft.data.len() > self.config().server.max_body;
-            if over {
-                return Err(PublishError::Invalid(Violation::new("/data", "larger than server.max_body")));
-            }
-            drafts.push(draft);
+            drafts.push(self.checked(event)?);
         }
         Ok(self.commit_events(self.default_tenant(), drafts, None).await?.events)
+    }
+
+    /// The draft of an event, checked.
+    pub(super) fn checked(&self, mut event: Event) -> Result<EventDraft, PublishError> {
+        let cause = event.cause.take();
+        let mut draft = event.into_draft().map_err(PublishError::Invalid)?;
+        if draft.data.len() > self.config().server.max_body {
+            return Err(PublishError::Invalid(Violation::new("/data", "larger than server.max_body")));
+        }
+        if let Some(cause) = cause.and_then(|token| self.read_cause(&token)) {
+            cause.write(&mut draft).map_err(PublishError::Invalid)?;
+        }
+        Ok(draft)
     }
 
     /// The tenant that is always there.

@@ -25,9 +25,9 @@ pub use embed::Event;
 pub use event_types::{EventTypeError, PutEventType};
 pub use follow::{Events, From};
 pub use functions::{
-    Call, Cause, CreatedFunction, Failure, FunctionError, IntoReply, Invocation, InvocationAsk,
-    InvocationPage, LONGEST_CHAIN, Patched, PreOptions, PreOutcome, Publication, PublishedTask, Reply,
-    SubscribeOptions,
+    Call, Cause, CreatedFunction, Failure, FunctionError, GuardError, Guarded, IntoReply, Invocation,
+    InvocationAsk, InvocationPage, LONGEST_CHAIN, Patched, PreOptions, PreOutcome, Publication,
+    PublishedTask, Reply, SubscribeOptions,
 };
 pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
@@ -39,7 +39,7 @@ use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, Re
 use crate::model::{EventDraft, EventTypes, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
 use destinations::{Asking, Life};
-use functions::{Program, close_open_gates};
+use functions::{Program, close_open_gates, end_asking_guards};
 use futures_executor::block_on;
 use handlers::Handlers;
 use std::collections::HashSet;
@@ -126,6 +126,7 @@ impl Broker {
         let keeper = Arc::new(life.clone());
         let shipped_types = Arc::new(catalog::load(config.events.catalogs.iter().map(String::as_str)));
         block_on(close_open_gates(&*log))?;
+        block_on(end_asking_guards(&*log))?;
         let (program, gates) = (Arc::new(Program::new(secrets.clone())), RunningGates::default());
         let setup = FunctionSetup {
             config: config.functions.clone(),
@@ -174,15 +175,23 @@ impl Broker {
         self.0.draining.subscribe()
     }
 
-    /// Makes events of a tenant durable, all or none. Answers when they are fsynced.
+    /// Makes events of a tenant durable, all or none. Answers when they are fsynced. A PRE event stands alone; its
+    /// functions are asked, and nobody waits for them.
     pub async fn commit_events(
         &self,
         tenant: TenantId,
-        drafts: Vec<EventDraft>,
+        mut drafts: Vec<EventDraft>,
         key: Option<CommitKey>,
     ) -> Result<Committed, PublishError> {
         if *self.0.draining.borrow() {
             return Err(PublishError::Draining);
+        }
+        if let Some(index) = drafts.iter().position(|draft| self.is_pre(tenant, draft)) {
+            if drafts.len() > 1 {
+                return Err(PublishError::Invalid(functions::pre_in_batch(&drafts[index], index)));
+            }
+            let options = PreOptions { key, ..PreOptions::default() };
+            return self.publish_unwaited(tenant, drafts.swap_remove(index), options).await;
         }
         let running = key.as_ref().map(|key| RunningKey::claim(&self.0, tenant, &key.name)).transpose()?;
         let commit = Commit { tenant: Some(tenant), events: drafts, key, changes: Vec::new() };

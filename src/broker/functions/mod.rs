@@ -1,7 +1,9 @@
 //! Apps, functions and subscriptions: what is managed becomes durable here, and the actors follow.
 
+mod ask;
 mod cause;
 mod draft;
+mod guard;
 mod invocations;
 mod manage;
 mod modes;
@@ -11,7 +13,10 @@ mod subscribe;
 
 pub use crate::actors::Call;
 pub use crate::delivery::gate::{Failure, Reply};
+pub(super) use ask::pre_in_batch;
 pub use cause::{Cause, LONGEST_CHAIN};
+pub(super) use guard::end_asking_guards;
+pub use guard::{GuardError, Guarded};
 pub use invocations::{Invocation, InvocationAsk, InvocationPage};
 pub use manage::CreatedFunction;
 pub(super) use program::Program;

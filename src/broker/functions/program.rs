@@ -11,7 +11,7 @@ use crate::secrets::Secrets;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
@@ -76,6 +76,8 @@ pub(in crate::broker) struct Program {
     handlers: Mutex<HashMap<(TenantId, String), Handler>>,
     threads: OnceLock<Vec<(Handle, oneshot::Sender<()>)>>,
     turn: AtomicUsize,
+    /// Guards that are under way.
+    pub(super) guards: Mutex<HashSet<String>>,
     secrets: Secrets,
     pub(super) causes: Causes,
 }
@@ -87,6 +89,7 @@ impl Program {
             handlers: Mutex::default(),
             threads: OnceLock::new(),
             turn: AtomicUsize::new(0),
+            guards: Mutex::default(),
             secrets,
             causes,
         }

@@ -158,6 +158,17 @@ impl Broker {
         draft: EventDraft,
         options: PreOptions,
     ) -> Result<Publication, PublishError> {
+        self.publish_gate(tenant, draft, options, Vec::new()).await
+    }
+
+    /// The same with more that becomes durable with it.
+    pub(super) async fn publish_gate(
+        &self,
+        tenant: TenantId,
+        draft: EventDraft,
+        options: PreOptions,
+        mut changes: Vec<Change>,
+    ) -> Result<Publication, PublishError> {
         if *self.0.draining.borrow() {
             return Err(PublishError::Draining);
         }
@@ -175,8 +186,9 @@ impl Broker {
             opened_at: UnixMillis(0),
             tasks,
         };
-        let open = || Change::Gate(Box::new(GateChange::Open(gate.clone())));
-        let changes = if gate.tasks.is_empty() { Vec::new() } else { vec![open()] };
+        if !gate.tasks.is_empty() {
+            changes.push(Change::Gate(Box::new(GateChange::Open(gate.clone()))));
+        }
         let commit = Commit { tenant: Some(tenant), events: vec![draft], key: options.key, changes };
         let (begun, committed) = tokio::sync::oneshot::channel();
         let detached = options.detached;
