@@ -5,7 +5,6 @@ use crate::config::DeliveryConfig;
 use crate::delivery::lifecycle::Request;
 use crate::log::{Change, EventLog, Later};
 use crate::model::{Destination, DestinationId, Notice, Replay, Requeue};
-use crate::webhook::address::Policy;
 use crate::webhook::client::WebhookClient;
 use crate::webhook::signature::LiveSecret;
 use rustls::ClientConfig;
@@ -48,7 +47,7 @@ thread_local! {
 impl Surroundings {
     /// The client of this thread.
     pub(super) fn client(&self) -> WebhookClient {
-        let make = || WebhookClient::new(Policy::of(&self.config), Arc::clone(&self.tls));
+        let make = || WebhookClient::new(&self.config, Arc::clone(&self.tls));
         CLIENT.with(|client| client.get_or_init(make).clone())
     }
 }

@@ -11,7 +11,7 @@ use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
 use crate::model::{DestinationId, ReplayId, Requeue, Sequence};
-use crate::webhook::client::{TlsError, tls_config};
+use crate::webhook::tls::{TlsError, tls_config};
 use crate::webhook::{Answer, Outgoing};
 use actix::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -112,6 +112,8 @@ pub enum PublishError {
 impl Broker {
     /// Opens the log in the config's folder and starts a broker on it. Blocks until it is open.
     pub fn open(config: Config) -> Result<Self, StartError> {
+        // Before anything is made on disk.
+        setup::check(&config)?;
         let log = RedbLog::open(&config.storage, config.events.dedupe_window)?;
         Self::with_log(config, log)
     }

@@ -9,7 +9,7 @@ use crate::delivery::lifecycle::{self, Request};
 use crate::log::{Change, Commit, EventLog, Management};
 use crate::model::{Key, KeyId, PayloadFilter, Scopes, Tenant, TenantId, Timestamp, UnixMillis};
 use crate::secrets::Secrets;
-use crate::webhook::client::tls_config;
+use crate::webhook::tls::tls_config;
 use futures_executor::block_on;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Talking to a running broker: its address, a key, and one request at a time.
 
 use super::Failure;
-use crate::webhook::client::tls_config;
+use crate::webhook::tls::tls_config;
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest, Connector};
 use clap::Args;

@@ -5,7 +5,7 @@ use super::read::{
 };
 use super::section::{Section, Table};
 use super::source::{ConfigError, Node, Raw, parse};
-use super::{Config, KeyConfig, Token, UnknownTypes, WebhookConfig};
+use super::{Config, KeyConfig, ProxyUrl, Token, UnknownTypes, WebhookConfig};
 use crate::catalog;
 use crate::model::{PayloadFilter, Scopes, Timestamp, TypePattern, Verification};
 use std::collections::BTreeMap;
@@ -109,6 +109,10 @@ impl Config {
             });
             section.set("schedule", &mut delivery.schedule, waits);
             section.set("timeout", &mut delivery.timeout, |raw| wait(raw).and_then(at_least_a_millisecond));
+            section.set("connect_timeout", &mut delivery.connect_timeout, |raw| {
+                wait(raw).and_then(at_least_a_millisecond)
+            });
+            section.set("proxy", &mut delivery.proxy, |raw| ProxyUrl::parse(&text(raw)?).map(Some));
             section.set("max_in_flight", &mut delivery.max_in_flight, |raw| whole(raw, 1..=10_000));
             section.set("max_retrying", &mut delivery.max_retrying, |raw| whole(raw, 1..=10_000_000));
             section.set("deactivate_after", &mut delivery.deactivate_after, wait);

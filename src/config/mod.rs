@@ -3,11 +3,13 @@
 //! Nothing in the program is bounded by a number that has no name here.
 
 mod load;
+mod proxy;
 mod read;
 mod section;
 mod source;
 mod values;
 
+pub use proxy::ProxyUrl;
 pub use source::ConfigError;
 
 use crate::model::{PayloadFilter, Scopes, Timestamp, TypePattern, Verification};
@@ -185,6 +187,10 @@ pub struct DeliveryConfig {
     pub schedule: Vec<Duration>,
     /// The time-out of an attempt, for destinations that name none.
     pub timeout: Duration,
+    /// How long a connection may take of it: resolving, dialling, TLS.
+    pub connect_timeout: Duration,
+    /// The proxy that every delivery goes through.
+    pub proxy: Option<ProxyUrl>,
     /// The window of a destination that names none.
     pub max_in_flight: u32,
     /// Deliveries of one destination that may wait for a retry; at the bound first attempts wait in the log.
@@ -217,6 +223,8 @@ impl Default for DeliveryConfig {
             allow_networks: Vec::new(),
             schedule: schedule.map(Duration::from_secs).to_vec(),
             timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(10),
+            proxy: None,
             max_in_flight: 16,
             max_retrying: 100_000,
             deactivate_after: Duration::from_secs(5 * 24 * 3600),

@@ -8,9 +8,14 @@ pub mod address;
 pub mod call;
 pub mod client;
 pub mod delivery;
+pub mod dial;
 pub mod headers;
+mod pool;
+mod proxy;
 pub mod retry_after;
 pub mod signature;
+mod target;
+pub mod tls;
 pub mod unlogged;
 
 use crate::model::UnixMillis;
@@ -84,6 +89,12 @@ pub enum SendError {
     /// The time was over.
     #[error("no answer within {0} ms")]
     Timeout(u64),
+    /// No connection in the time for one.
+    #[error("connection failed: none within {0} ms")]
+    ConnectTimeout(u64),
+    /// The egress proxy cannot be reached or does not pass it on.
+    #[error("proxy failed: {0}")]
+    Proxy(String),
     /// The connection broke or what came was no HTTP.
     #[error("bad response: {0}")]
     BadResponse(String),

@@ -4,7 +4,7 @@ use crate::support::{exit_of, spawn_binary};
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
 
-fn start_with(config: &str) -> (Option<i32>, String) {
+pub(crate) fn start_with(config: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("campanile-test.toml");
     fs::write(&path, config).unwrap();

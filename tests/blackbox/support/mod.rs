@@ -3,12 +3,14 @@
 pub(crate) mod http;
 pub(crate) mod meddler;
 pub(crate) mod receiver;
+pub(crate) mod rogue;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod wait;
 
 pub(crate) use http::{Connection, Request, Response};
 pub(crate) use receiver::{Delivery, Receiver, Reply};
+pub(crate) use rogue::{Peer, Rogue};
 pub(crate) use server::{
     ADMIN, DESTINATIONS_READER, OPERATOR, PUBLISHER, READER, STRANGER, Server, Settings, exit_of, number,
     signal, spawn_binary, text_of,

@@ -251,7 +251,7 @@ fn while_kept_alive(mut stream: TcpStream, shared: &Shared) {
     }
 }
 
-fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Delivery> {
+pub(super) fn read_request(stream: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<Delivery> {
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(delivery) = take_request(unread)? {
