@@ -161,6 +161,8 @@ impl<'a> Evaluation<'a> {
         let place = match at {
             Value::Int(place) => usize::try_from(place).ok(),
             Value::UInt(place) => usize::try_from(place).ok(),
+            // A whole number is a place however it was written; saturating, it is then beyond every list.
+            Value::Double(place) if place >= 0.0 && place.fract() == 0.0 => Some(place as usize),
             _ => None,
         };
         match (of, at) {

@@ -55,6 +55,7 @@ fn an_expression_speaks_of_the_event_and_of_what_it_holds() {
         r#"data.user.name == "Ann" && data["user"]["mail"].endsWith("@example.com") && data.user.mail.contains("@")"#,
         r#"data.user.mail.matches("^[a-z]+@example[.]com$") && !data.user.mail.matches("^b")"#,
         r#""a" in data.tags && data.tags[1] == "bé" && size(data.tags) == 2 && data.tags.size() == 2"#,
+        r#"data.tags[1.0] == "bé" && data.tags[1u] == "bé""#,
         r#""name" in data.user && !("phone" in data.user) && size(data.user) == 2 && size("bé") == 2"#,
         r"has(data.user) && !has(data.user.phone) && has(data.none) && data.none == null",
         "data.ratio == 0.5 && data.ratio < 1 && data.rows_loaded == data.whole && data.big > 1u && data.huge > 1e308",
