@@ -40,6 +40,7 @@ mod publishing;
 mod reading;
 mod replays;
 mod secrets;
+mod signatures;
 mod storage_full;
 mod stream_gaps;
 mod streaming;

@@ -1,6 +1,7 @@
 """Verification, against an independent signer and against what the broker sends."""
 
 import base64
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -102,3 +103,60 @@ def test_what_the_broker_sends_is_accepted_by_both_signatures(client):
     with pytest.raises(WebhookVerificationError):
         webhooks.verify_body_signature(body + b" ", lower["x-campanile-signature"], destination.secret)
     assert json.loads(body) == event.raw
+
+
+@contextlib.contextmanager
+def receiver():
+    """An endpoint that takes everything: its URL, and what it got."""
+    got = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", got
+    finally:
+        server.shutdown()
+
+
+def as_acme_checks(payload: str, signature: str, secret: str) -> bool:
+    """What Acme's documentation tells its receivers to do."""
+    expected = hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(f"sha256={expected}", signature)
+
+
+def test_independent_packages_accept_what_the_broker_sends_and_nothing_else(client):
+    data = {"rows_loaded": 950, "name": "é 🔔 \u2028 \\", "nested": [{"none": None}]}
+    with receiver() as (url, got):
+        destination = client.destinations.create(url, verification="none")
+        client.events.publish("pipeline.completed", data)
+        headers, body = eventually("a delivery", lambda: got and got[0])
+    webhook = standardwebhooks.Webhook(destination.secret)
+    assert webhook.verify(body.decode(), headers)["data"] == data
+    for change in ({"webhook-id": "evt_2"}, {"webhook-timestamp": "1700000000"}):
+        with pytest.raises(standardwebhooks.WebhookVerificationError):
+            webhook.verify(body.decode(), {**headers, **change})
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        webhook.verify(body.decode() + " ", headers)
+    signature = headers["x-campanile-signature"]
+    assert as_acme_checks(body.decode(), signature, destination.secret)
+    assert not as_acme_checks(body.decode() + " ", signature, destination.secret)
+    assert not as_acme_checks(body.decode(), signature, SECRET)
+
+
+def test_a_secret_of_ones_own_is_checked_as_acme_says(client):
+    secret = "acme-webhook-secret-0123"
+    with receiver() as (url, got):
+        client.destinations.create(url, verification="none", secret=secret, signature_header="X-Acme-Signature")
+        client.events.publish("pipeline.failed", {"error": "timed out"})
+        headers, body = eventually("a delivery", lambda: got and got[0])
+    assert as_acme_checks(body.decode(), headers["x-acme-signature"], secret)

@@ -75,6 +75,11 @@ test(
       const event = await webhooks.unwrap<Event>(body, headers, secret);
       assert.deepEqual([event.id, event.data], [published.id, { rows_loaded: 3 }]);
       await webhooks.verifyBodySignature(body, headers["x-campanile-signature"] ?? "", secret);
+      // So does a package that knows nothing of the broker, and it refuses what was changed.
+      const independent = new Webhook(secret);
+      assert.deepEqual((independent.verify(body, headers) as { data: unknown }).data, { rows_loaded: 3 });
+      assert.throws(() => independent.verify(`${body} `, headers));
+      assert.throws(() => independent.verify(body, { ...headers, "webhook-id": "evt_2" }));
     } finally {
       server.closeAllConnections();
       server.close();
