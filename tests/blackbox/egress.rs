@@ -28,7 +28,14 @@ impl Names {
 
     /// A server that finds names there. Needs the right to mount.
     fn server(&self, settings: Settings) -> Server {
-        let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", self.0.display());
+        let resolver = self.0.with_file_name("resolv.conf");
+        // Nobody listens there: what is not in the table has no address, at once.
+        std::fs::write(&resolver, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n").unwrap();
+        let mount = format!(
+            "mount --bind {} /etc/hosts && {{ mount --bind {} /etc/resolv.conf; exec \"$@\"; }}",
+            self.0.display(),
+            resolver.display()
+        );
         settings.under(&["unshare", "--mount", "sh", "-c", &mount, "sh"]).start()
     }
 }
@@ -76,6 +83,9 @@ fn a_name_is_judged_by_the_address_that_it_has_at_each_attempt() {
             assert!(error.starts_with("address refused: "), "{both:?}: {error}");
         }
     }
+    names.become_(&[]);
+    let error = text_of(&try_url(&server, &url)["error"]);
+    assert!(error.starts_with("name not resolved: "), "{error}");
     names.become_(&["127.0.0.1"]);
     assert_eq!(try_url(&server, &url)["success"], true);
     assert_eq!(inside.connections(), 0);

@@ -43,7 +43,6 @@ fn connections_that_do_not_come_about_or_break() {
     run(&[
         Case::nobody("refused", &nobody, failed("connection failed: ")),
         Case::nobody("no answer to a connection", &deaf.url(), late()),
-        Case::nobody("no such host", "http://no-such-host.example.com:8080/", failed("name not resolved: ")),
         Case::new("accepts and is silent", Rogue::start(Peer::fall_silent), late()).hearing(0),
         Case::new("accepts and hangs up", Rogue::start(|_| Ok(())), failed("bad response: ")).hearing(0),
         // Whether it is a connection that came about depends on which is noticed first.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The time-out of the attempts, in milliseconds.
-const TIMEOUT_MS: u64 = 1500;
+const TIMEOUT_MS: u64 = 4000;
 
 /// How much more memory a server may need for everything that endpoints send it.
 const MEMORY_KIB: u64 = 96 * 1024;
@@ -169,6 +169,7 @@ pub(crate) fn run_with(settings: Settings, cases: &[Case]) {
     let healthy = Receiver::willing();
     let mut body = healthy.destination();
     body["events"] = json!(["healthy"]);
+    body["timeout_ms"] = json!(60_000);
     let control = server.post("/api/v1/destinations", &body).must(201);
     let memory = peak_kib(&server);
     let made: Vec<Value> = cases
