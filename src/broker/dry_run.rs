@@ -59,8 +59,8 @@ impl Broker {
                     query.from = oldest.previous();
                     continue;
                 }
-                Err(LogError::Corrupt { sequence }) => {
-                    query.from = sequence;
+                Err(LogError::Corrupt { resume, .. }) => {
+                    query.from = resume;
                     continue;
                 }
                 page => page?,

@@ -96,7 +96,7 @@ impl Cursor {
                 Err(error) => {
                     match error {
                         LogError::Trimmed { oldest, .. } => self.place = oldest.previous(),
-                        LogError::Corrupt { sequence } => self.place = sequence,
+                        LogError::Corrupt { resume, .. } => self.place = resume,
                         _ => {}
                     }
                     return Some((Err(error), self));

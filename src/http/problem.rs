@@ -200,11 +200,11 @@ impl From<LogError> for Problem {
         match error {
             LogError::StorageFull => Self::unavailable("storage_full", detail, 5),
             LogError::CommitUnknown { .. } => Self::unavailable("commit_unknown", detail, 1),
-            LogError::Corrupt { sequence } => {
+            LogError::Corrupt { sequence, resume } => {
                 let problem =
                     Self::unavailable("log_corrupt", detail, 60).with_member("sequence", sequence.0);
                 // Going on after it reads the rest.
-                problem.with_member("next_cursor", sequence.to_string())
+                problem.with_member("next_cursor", resume.to_string())
             }
             LogError::Read(_) => Self::unavailable("log_corrupt", detail, 60),
             LogError::Overloaded => Self::unavailable("overloaded", detail, 1),

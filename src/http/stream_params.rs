@@ -155,7 +155,7 @@ async fn place(app: &App, tenant: TenantId, given: &str) -> Result<Begin, Proble
         // Publishers name events as they like: another well-formed text counts only if there is such an event.
         Ok(None) if given.starts_with("evt_") => Ok(Begin::Unknown),
         Ok(None) => Err(malformed()),
-        Err(LogError::Corrupt { sequence }) => Ok(Begin::After(sequence)),
+        Err(LogError::Corrupt { sequence, .. }) => Ok(Begin::After(sequence)),
         Err(error) => Err(error.into()),
     }
 }

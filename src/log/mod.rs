@@ -139,11 +139,13 @@ pub enum LogError {
         /// What failed.
         detail: String,
     },
-    /// A stored row does not match its checksum. The rest stays readable.
-    #[error("the stored event {sequence} is corrupt; events after it can still be read")]
+    /// What is stored is not what was written. The rest stays readable.
+    #[error("the stored event {sequence} is corrupt{}; the others can still be read", beyond(*sequence, *resume))]
     Corrupt {
-        /// Which.
+        /// Which; the first one met when it is one of many.
         sequence: Sequence,
+        /// Where reading goes on, in its direction: the last of them.
+        resume: Sequence,
     },
     /// More is queued than can be held.
     #[error("too many commits are waiting")]
@@ -173,4 +175,15 @@ pub enum LogError {
     /// Reading failed.
     #[error("reading the log failed: {0}")]
     Read(String),
+}
+
+impl LogError {
+    /// One event is not what was written.
+    pub(crate) fn corrupt(sequence: Sequence) -> Self {
+        Self::Corrupt { sequence, resume: sequence }
+    }
+}
+
+fn beyond(sequence: Sequence, resume: Sequence) -> String {
+    if sequence == resume { String::new() } else { format!(", as all up to {resume}") }
 }

@@ -132,8 +132,8 @@ impl PostActor {
             }
             Err(LogError::Trimmed { oldest, .. }) => Input::Trimmed(oldest),
             // The event that cannot be read is offered all the same: its call ends as unreadable.
-            Err(LogError::Corrupt { sequence }) => {
-                Input::PageRead { events: vec![(sequence, 0)], scanned_to: sequence }
+            Err(LogError::Corrupt { sequence, resume }) => {
+                Input::PageRead { events: vec![(sequence, 0)], scanned_to: resume }
             }
             Err(error) => {
                 tracing::warn!(subscription = self.work.subscription.id, %error, "events could not be read");

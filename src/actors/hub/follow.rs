@@ -218,7 +218,7 @@ pub(crate) fn page_input(read: Result<Page, LogError>, group: &Group, one: bool)
 fn failure(error: &LogError) -> Failure {
     match error {
         LogError::Trimmed { oldest, missed } => Failure::Trimmed { oldest: *oldest, missed: *missed },
-        LogError::Corrupt { sequence } => Failure::Corrupt(*sequence),
+        LogError::Corrupt { resume, .. } => Failure::Corrupt(*resume),
         LogError::Closed => Failure::Closed,
         _ => Failure::Passing,
     }

@@ -45,7 +45,7 @@ pub(crate) async fn find(
     match found {
         Err(LogError::Trimmed { oldest, .. }) => Ok(up_to(oldest.previous().min(replay.up_to))),
         // What cannot be read cannot be sent.
-        Err(LogError::Corrupt { sequence }) => Ok(up_to(sequence)),
+        Err(LogError::Corrupt { resume, .. }) => Ok(up_to(resume)),
         found => found,
     }
 }

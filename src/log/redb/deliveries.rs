@@ -3,9 +3,10 @@
 //! A row begins with a byte that tells what the attempt meant, so that a list by status fetches only what it shows.
 //! The attempts of an event are never in an older segment than the event.
 
+use super::fault::ReadFault;
 use super::journal::{verdict_of, verdict_parts};
 use super::schema::ATTEMPTS;
-use super::segment::{ReadFault, Segment};
+use super::segment::Segment;
 use super::shared::Shared;
 use crate::log::{
     AttemptQuery, DeliveryQuery, DeliveryRows, LastAttempt, LastAttempts, LastAttemptsQuery, LogError,
@@ -42,7 +43,7 @@ pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<Atte
         if segment.last_sequence() < low && segment.summary().is_some() {
             continue;
         }
-        segment.read(&*shared.disk, |transaction| {
+        let read = segment.read(&*shared.disk, |transaction| {
             for row in transaction.open_table(ATTEMPTS)?.range(range.clone())? {
                 if attempts.len() >= query.limit {
                     break;
@@ -50,7 +51,8 @@ pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<Atte
                 attempts.extend(decode(row?.1.value()));
             }
             Ok(())
-        })?;
+        });
+        shared.unless_damaged(read)?;
     }
     Ok(attempts)
 }
@@ -97,7 +99,7 @@ fn newest_attempts(shared: &Shared, query: &DeliveryQuery) -> Result<(BTreeMap<u
         if segment.summary().is_some() && segment.last_sequence() < floor {
             break;
         }
-        let (rows, stopped_at) = segment.read(&*shared.disk, |transaction| {
+        let read = segment.read(&*shared.disk, |transaction| {
             let from = (query.destination.0, floor, 0);
             let table = transaction.open_table(ATTEMPTS)?;
             let range = table.range(from..(query.destination.0, query.below.0, 0))?;
@@ -113,7 +115,8 @@ fn newest_attempts(shared: &Shared, query: &DeliveryQuery) -> Result<(BTreeMap<u
                 rows.extend(verdict.map(|verdict| (sequence, attempt, verdict)));
             }
             Ok::<_, ReadFault>((rows, None))
-        })?;
+        });
+        let (rows, stopped_at) = shared.unless_damaged(read)?.unwrap_or_default();
         // Of the delivery it stopped at some attempts may be missing.
         let above = stopped_at.map_or(0, |sequence| sequence + 1);
         floor = floor.max(above.min(query.below.0.saturating_sub(1)));
@@ -140,8 +143,8 @@ fn record(
     let record = last.segment.read(&*shared.disk, |transaction| {
         let row = transaction.open_table(ATTEMPTS)?.get(key)?;
         Ok(row.and_then(|row| decode(row.value())))
-    })?;
-    let Some(mut record) = record else { return Ok(None) };
+    });
+    let Some(mut record) = shared.unless_damaged(record)?.flatten() else { return Ok(None) };
     if record.event.is_none() {
         let (destination, sequence) = (query.destination, Some(Sequence(sequence)));
         let earlier = attempts(shared, &AttemptQuery { destination, sequence, limit: MOST_ATTEMPTS })?;
@@ -158,7 +161,7 @@ pub(super) fn last_attempts(shared: &Shared, query: &LastAttemptsQuery) -> Resul
         if segment.last_sequence() <= query.after.0 && segment.summary().is_some() {
             continue;
         }
-        let (rows, complete_to) = segment.read(&*shared.disk, |transaction| {
+        let read = segment.read(&*shared.disk, |transaction| {
             let table = transaction.open_table(ATTEMPTS)?;
             let destination = query.destination.0;
             let from = (destination, query.after.0.saturating_add(1), 0);
@@ -175,7 +178,8 @@ pub(super) fn last_attempts(shared: &Shared, query: &LastAttemptsQuery) -> Resul
                 rows.extend(verdict_of(kind, 0).map(|verdict| LastAttempt { sequence, attempts, verdict }));
             }
             Ok::<_, ReadFault>((rows, u64::MAX))
-        })?;
+        });
+        let (rows, complete_to) = shared.unless_damaged(read)?.unwrap_or((Vec::new(), u64::MAX));
         up_to = up_to.min(complete_to).max(query.after.0);
         for row in rows {
             let kept = known.entry(row.sequence.0).or_insert(row);

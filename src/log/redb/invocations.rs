@@ -3,8 +3,8 @@
 //! An invocation's rows stand in the files that were written when they happened: a retry may be in a later one than
 //! its event.
 
+use super::fault::ReadFault;
 use super::schema::{INVOCATIONS, from_checked_json, to_checked_json};
-use super::segment::ReadFault;
 use super::shared::Shared;
 use crate::log::{Change, InvocationQuery, InvocationRows, LogError};
 use crate::model::{ClosedGate, GateChange, InvocationId, InvocationRecord, Sequence, TenantId};
@@ -68,7 +68,7 @@ fn between(shared: &Shared, low: Key, high: Key) -> Result<Vec<(Key, Vec<u8>)>, 
         if segment.last_sequence() < low.1 && segment.summary().is_some() {
             continue;
         }
-        rows.extend(segment.read(&*shared.disk, |transaction| {
+        let read = segment.read(&*shared.disk, |transaction| {
             let Some(table) = table_of(transaction)? else { return Ok(Vec::new()) };
             let mut found = Vec::new();
             for row in table.range(low..=high)?.take(SCANNED) {
@@ -76,7 +76,8 @@ fn between(shared: &Shared, low: Key, high: Key) -> Result<Vec<(Key, Vec<u8>)>, 
                 found.push((key.value(), value.value().to_vec()));
             }
             Ok(found)
-        })?);
+        });
+        rows.extend(shared.unless_damaged(read)?.unwrap_or_default());
     }
     Ok(rows)
 }
@@ -130,12 +131,13 @@ pub(super) fn list(shared: &Shared, query: &InvocationQuery) -> Result<Invocatio
         if segment.last_sequence() < low && segment.summary().is_some() {
             continue;
         }
-        let (rows, cut) = segment.read(&*shared.disk, |transaction| {
+        let read = segment.read(&*shared.disk, |transaction| {
             Ok(match table_of(transaction)? {
                 Some(table) => scan(&table, query, floor)?,
                 None => (Vec::new(), None),
             })
-        })?;
+        });
+        let (rows, cut) = shared.unless_damaged(read)?.unwrap_or_default();
         for record in rows {
             let known = newest.entry(record.id()).or_insert_with(|| record.clone());
             if record.attempt >= known.attempt {

@@ -1,6 +1,7 @@
 //! Finding single things: an event by its place or id, a key's use.
 
 use super::columns::id_hash;
+use super::fault::ReadFault;
 use super::query::Tables;
 use super::schema::{IDS, KEYS};
 use super::segment::Segment;
@@ -23,6 +24,7 @@ pub(super) fn get(shared: &Shared, sequence: Sequence) -> Result<Option<Arc<Stor
         return Ok(None);
     };
     let event = segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0));
+    let event = event.map_err(|fault| of_event(fault, sequence));
     if matches!(event, Err(LogError::Corrupt { .. })) {
         shared.count_corrupt();
     }
@@ -37,7 +39,16 @@ pub(super) fn check(shared: &Shared, sequence: Sequence) -> Result<(), LogError>
     };
     // Places between segments were never events.
     let Some(segment) = segments.iter().find(holds) else { return Ok(()) };
-    segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0).map(|_| ()))
+    let read = segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0));
+    read.map(|_| ()).map_err(|fault| of_event(fault, sequence))
+}
+
+/// Damage met on the way to an event makes that event unreadable.
+fn of_event(fault: ReadFault, sequence: Sequence) -> LogError {
+    match fault {
+        ReadFault::Corrupt(_) | ReadFault::Damaged(_) => LogError::corrupt(sequence),
+        fault @ ReadFault::Store(_) => fault.into(),
+    }
 }
 
 /// The newest event of a tenant with an id.
@@ -78,8 +89,8 @@ fn find_given(shared: &Shared, tenant: TenantId, id: &EventId) -> Result<Option<
                 }
             }
             Ok(None)
-        })?;
-        if let Some(event) = found {
+        });
+        if let Some(event) = shared.unless_damaged(found)?.flatten() {
             return Ok(Some(Arc::new(event)));
         }
     }
@@ -96,7 +107,8 @@ pub(super) fn key_row(shared: &Shared, hash: u64) -> Result<Option<Vec<u8>>, Log
         }
         let row = segment.read(&*shared.disk, |transaction| {
             Ok(transaction.open_table(KEYS)?.get(hash)?.map(|row| row.value().to_vec()))
-        })?;
+        });
+        let row = shared.unless_damaged(row)?.flatten();
         if row.is_some() {
             return Ok(row);
         }

@@ -9,6 +9,7 @@ mod columns;
 mod control;
 mod deliveries;
 mod disk;
+mod fault;
 mod group;
 mod invocations;
 mod journal;

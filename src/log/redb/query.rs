@@ -1,9 +1,10 @@
 //! Answering queries: from the tail in memory when it has everything, else from the segments by their columns.
 
 use super::columns::{ColumnFilter, Columns, Entry};
+use super::fault::ReadFault;
 use super::row;
 use super::schema::{COLUMNS, EVENTS};
-use super::segment::{ReadFault, Segment};
+use super::segment::Segment;
 use super::shared::Shared;
 use crate::log::{LogError, MEMORY_WORK, Order, PAGE_WORK, Page, Query, Work};
 use crate::model::{Sequence, StoredEvent};
@@ -88,7 +89,7 @@ pub(super) fn count(shared: &Shared, query: &Query) -> Result<u64, LogError> {
         if from > to || counted >= query.limit as u64 || has_nothing_for(segment, &filter) {
             continue;
         }
-        counted += segment.read(&*shared.disk, |transaction| {
+        let in_segment = segment.read(&*shared.disk, |transaction| {
             let tables = Tables::open(transaction)?;
             let mut counted = 0;
             for row in tables.columns.range(row_start(&tables.columns, from)?..=to)? {
@@ -106,7 +107,9 @@ pub(super) fn count(shared: &Shared, query: &Query) -> Result<u64, LogError> {
                 }
             }
             Ok(counted)
-        })?;
+        });
+        // What cannot be read is counted: its reader is told of it.
+        counted += shared.unless_damaged(in_segment)?.unwrap_or(to + 1 - from);
     }
     Ok(counted.min(query.limit as u64))
 }
@@ -193,7 +196,7 @@ impl Scan<'_> {
                 match walked {
                     Ok(false) => {}
                     Ok(true) => return Ok(self.full()),
-                    Err(error) => return self.broken(shared, error),
+                    Err(fault) => return self.broken(shared, fault, segment, (from, to)),
                 }
             }
             self.position = if ascending { to + 1 } else { from - 1 };
@@ -216,19 +219,30 @@ impl Scan<'_> {
     }
 
     /// What was found before a corrupt event is given first; asking again from there names it.
-    fn broken(mut self, shared: &Shared, error: LogError) -> Result<Page, LogError> {
-        let LogError::Corrupt { sequence } = error else {
-            return Err(error);
+    fn broken(
+        mut self,
+        shared: &Shared,
+        fault: ReadFault,
+        segment: &Segment,
+        (from, to): (u64, u64),
+    ) -> Result<Page, LogError> {
+        let (sequence, resume) = match (fault, self.query.order) {
+            (ReadFault::Corrupt(sequence), _) => (sequence, sequence),
+            (ReadFault::Damaged(_), Order::Ascending) if segment.is_lost() => (self.position, to),
+            (ReadFault::Damaged(_), Order::Descending) if segment.is_lost() => (self.position, from),
+            // Of a damaged file other places may still be readable.
+            (ReadFault::Damaged(_), _) => (self.position, self.position),
+            (fault, _) => return Err(fault.into()),
         };
         shared.count_corrupt();
         let at_once = match self.query.order {
-            Order::Ascending => sequence == self.query.from.next(),
-            Order::Descending => sequence.0 == self.high,
+            Order::Ascending => sequence == self.query.from.next().0.max(self.low),
+            Order::Descending => sequence == self.high,
         };
         if at_once {
-            return Err(error);
+            return Err(LogError::Corrupt { sequence: Sequence(sequence), resume: Sequence(resume) });
         }
-        self.position = sequence.0;
+        self.position = sequence;
         Ok(self.full())
     }
 

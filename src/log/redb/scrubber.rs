@@ -58,7 +58,7 @@ fn bite(shared: &Shared, position: Sequence) -> Sequence {
     for sequence in (begin.0..end.0.min(bounds.head.0 + 1)).map(Sequence) {
         match lookup::check(shared, sequence) {
             Ok(()) => {}
-            Err(LogError::Corrupt { sequence }) => {
+            Err(LogError::Corrupt { sequence, .. }) => {
                 shared.count_corrupt();
                 tracing::error!(%sequence, "the scrubber found a corrupt event");
             }

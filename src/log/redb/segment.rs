@@ -6,6 +6,7 @@
 use super::bloom::Bloom;
 use super::columns::{Columns, pipeline_key, run_key};
 use super::disk::{Disk, Handle, OpenError, UNFINISHED};
+use super::fault::ReadFault;
 use super::schema::{
     ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, Sealed,
     from_checked_json, to_checked_json, unchecked,
@@ -46,6 +47,8 @@ struct State {
     last_sequence: u64,
     last_commit: u64,
     summary: Option<Arc<Summary>>,
+    /// Why nothing of it can be read.
+    lost: Option<String>,
 }
 
 /// What is known of a sealed segment without opening it.
@@ -66,6 +69,7 @@ impl Segment {
             last_sequence: last.0,
             last_commit: last.1,
             summary: None,
+            lost: None,
         };
         Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
     }
@@ -77,8 +81,26 @@ impl Segment {
             last_sequence: summary.sealed.last_sequence,
             last_commit: summary.sealed.last_commit,
             summary: Some(Arc::new(summary)),
+            lost: None,
         };
         Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
+    }
+
+    /// A segment that is known by its neighbours alone: up to `last` there were events and commits.
+    pub(super) fn lost(about: About, last: (u64, u64), why: String) -> Self {
+        let state = State {
+            handle: None,
+            names: Arc::default(),
+            last_sequence: last.0,
+            last_commit: last.1,
+            summary: None,
+            lost: Some(why),
+        };
+        Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.read_state(|state| state.lost.is_some())
     }
 
     fn read_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
@@ -146,47 +168,30 @@ impl Segment {
         &self,
         disk: &dyn Disk,
         work: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
-    ) -> Result<T, LogError> {
+    ) -> Result<T, ReadFault> {
         if !self.is_open() {
-            self.reopen(disk)?;
+            self.reopen(disk).map_err(|fault| fault.within(&self.file))?;
         }
         let guard = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let Some(handle) = &guard.handle else {
-            return Err(LogError::Read(format!("{} was closed", self.file)));
+            return Err(ReadFault::Store(format!("{} was closed", self.file)));
         };
-        let worked = catch_unwind(AssertUnwindSafe(|| {
-            let transaction = handle.begin_read().map_err(|error| ReadFault::Store(error.to_string()))?;
-            work(&transaction)
-        }));
-        match worked {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(ReadFault::Corrupt(sequence))) => {
-                Err(LogError::Corrupt { sequence: crate::model::Sequence(sequence) })
-            }
-            Ok(Err(ReadFault::Store(detail))) => Err(LogError::Read(format!("{}: {detail}", self.file))),
-            Err(_) => Err(LogError::Read(format!("{}: the store panicked on a damaged page", self.file))),
-        }
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&handle.begin_read()?)));
+        let worked = worked.unwrap_or_else(|_| Err(ReadFault::Damaged("the store panicked".to_owned())));
+        worked.map_err(|fault| fault.within(&self.file))
     }
 
-    fn reopen(&self, disk: &dyn Disk) -> Result<(), LogError> {
-        let damaged = |detail: String| LogError::Read(format!("{}: {detail}", self.file));
+    fn reopen(&self, disk: &dyn Disk) -> Result<(), ReadFault> {
         self.write_state(|state| {
-            if state.handle.is_some() {
-                return Ok(());
+            if let Some(why) = &state.lost {
+                return Err(ReadFault::Damaged(why.clone()));
             }
-            let opened = catch_unwind(AssertUnwindSafe(|| {
-                // A file that was not closed cleanly has to be repaired first.
-                disk.open_sealed(&self.file, SEALED_CACHE)
-                    .or_else(|_| disk.open(&self.file, SEALED_CACHE).map(Handle::Writable))
-            }));
-            match opened {
-                Ok(Ok(handle)) => {
-                    state.handle = Some(handle);
-                    Ok(())
-                }
-                Ok(Err(error)) => Err(damaged(error.to_string())),
-                Err(_) => Err(damaged("the store panicked on opening it".to_owned())),
+            if state.handle.is_none() {
+                let opened = catch_unwind(AssertUnwindSafe(|| open_full(disk, &self.file, SEALED_CACHE)));
+                let panicked = |_| Err(ReadFault::Damaged("the store panicked on opening it".to_owned()));
+                state.handle = Some(opened.unwrap_or_else(panicked)?);
             }
+            Ok(())
         })
     }
 
@@ -194,7 +199,7 @@ impl Segment {
     pub(super) fn seal(&self, disk: &dyn Disk) -> Result<(), redb::Error> {
         let (last_sequence, last_commit) = self.read_state(|state| (state.last_sequence, state.last_commit));
         if !self.is_open() {
-            self.reopen(disk).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+            self.reopen(disk).map_err(|error| redb::Error::Corrupted(LogError::from(error).to_string()))?;
         }
         let summary = self.write(|database| {
             let summary = summarise(database, last_sequence, last_commit)?;
@@ -213,33 +218,6 @@ impl Segment {
             state.handle = None;
         });
         Ok(())
-    }
-}
-
-/// What can go wrong inside a read.
-#[derive(Debug)]
-pub(super) enum ReadFault {
-    /// This event is not what was written.
-    Corrupt(u64),
-    /// The store failed.
-    Store(String),
-}
-
-impl From<redb::TransactionError> for ReadFault {
-    fn from(error: redb::TransactionError) -> Self {
-        Self::Store(error.to_string())
-    }
-}
-
-impl From<redb::TableError> for ReadFault {
-    fn from(error: redb::TableError) -> Self {
-        Self::Store(error.to_string())
-    }
-}
-
-impl From<redb::StorageError> for ReadFault {
-    fn from(error: redb::StorageError) -> Self {
-        Self::Store(error.to_string())
     }
 }
 
@@ -284,6 +262,17 @@ fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Resul
     let mut bloom = Bloom::for_items(labels.len());
     labels.into_iter().for_each(|label| bloom.insert(label));
     Ok(Summary { sealed, ids, labels: bloom })
+}
+
+/// Opens a file that is not written any more. One that was not closed cleanly has to be repaired first.
+pub(super) fn open_full(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Handle, ReadFault> {
+    disk.open_sealed(file, cache_bytes).or_else(|error| {
+        // Opening a file that is not there would make it.
+        if !disk.names().is_ok_and(|names| names.iter().any(|name| name == file)) {
+            return Err(error.into());
+        }
+        Ok(Handle::Writable(disk.open(file, cache_bytes)?))
+    })
 }
 
 /// Makes every table and the header of a new segment, durably.

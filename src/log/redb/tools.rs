@@ -65,7 +65,7 @@ pub fn verify(log: &super::RedbLog, progress: Progress<'_>) -> Verified {
     for sequence in oldest.0..=head.0 {
         match block_on(log.check(Sequence(sequence))) {
             Ok(()) => verified.events += 1,
-            Err(LogError::Corrupt { sequence }) => verified.corrupt.push(sequence),
+            Err(LogError::Corrupt { sequence, .. }) => verified.corrupt.push(sequence),
             Err(_) => verified.corrupt.push(Sequence(sequence)),
         }
         if sequence.is_multiple_of(1024) {

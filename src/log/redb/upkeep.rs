@@ -1,6 +1,7 @@
 //! What the writer does between commits: retention, rolling, checkpoints, watching the space that is left.
 
 use super::columns::Columns;
+use super::fault::ReadFault;
 use super::journal;
 use super::schema::COLUMNS;
 use super::segment::Segment;
@@ -121,14 +122,17 @@ impl Writer {
         let is_too_old = |stored_at: i64| now.since(UnixMillis(stored_at)) > max_age;
         let mut position = oldest;
         for segment in self.shared.segments.load().iter() {
-            if Sequence(segment.last_sequence()) < position {
+            // What is lost has no age: it goes when what comes after it begins to.
+            if Sequence(segment.last_sequence()) < position || segment.is_lost() {
                 continue;
             }
             if segment.summary().is_some_and(|summary| is_too_old(summary.sealed.newest_stored_at)) {
                 position = Sequence(segment.last_sequence()).next();
                 continue;
             }
-            return self.first_young(segment, position, &is_too_old).unwrap_or(position);
+            let begin = position.max(Sequence(segment.about.first_sequence));
+            let young = self.first_young(segment, begin, &is_too_old).unwrap_or(begin);
+            return if young > begin { young } else { position };
         }
         position
     }
@@ -138,7 +142,7 @@ impl Writer {
         segment: &Segment,
         from: Sequence,
         is_too_old: &dyn Fn(i64) -> bool,
-    ) -> Result<Sequence, LogError> {
+    ) -> Result<Sequence, ReadFault> {
         let last = segment.last_sequence();
         segment.read(&*self.shared.disk, |transaction| {
             let columns = transaction.open_table(COLUMNS)?;

@@ -1,0 +1,100 @@
+//! What can go wrong in a read of a segment, and what follows from it.
+//!
+//! What is damaged stays so: its readers are told which events are concerned and go on after them. What the system
+//! refuses may pass: its readers try again.
+
+use super::shared::Shared;
+use crate::log::LogError;
+use crate::model::Sequence;
+use std::io::ErrorKind;
+
+/// What can go wrong inside a read.
+#[derive(Debug)]
+pub(super) enum ReadFault {
+    /// This event is not what was written.
+    Corrupt(u64),
+    /// Something of the file is not what was written.
+    Damaged(String),
+    /// The system refuses to read.
+    Store(String),
+}
+
+impl ReadFault {
+    /// Says in which file.
+    pub(super) fn within(self, file: &str) -> Self {
+        match self {
+            Self::Corrupt(sequence) => Self::Corrupt(sequence),
+            Self::Damaged(detail) => Self::Damaged(format!("{file}: {detail}")),
+            Self::Store(detail) => Self::Store(format!("{file}: {detail}")),
+        }
+    }
+}
+
+impl From<redb::StorageError> for ReadFault {
+    fn from(error: redb::StorageError) -> Self {
+        let detail = error.to_string();
+        match error {
+            // A file that is cut off or is another one is seen as these.
+            redb::StorageError::Io(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                    Self::Damaged(detail)
+                }
+                _ => Self::Store(detail),
+            },
+            redb::StorageError::Corrupted(_) => Self::Damaged(detail),
+            _ => Self::Store(detail),
+        }
+    }
+}
+
+impl From<redb::TransactionError> for ReadFault {
+    fn from(error: redb::TransactionError) -> Self {
+        match error {
+            redb::TransactionError::Storage(error) => error.into(),
+            error => Self::Store(error.to_string()),
+        }
+    }
+}
+
+impl From<redb::TableError> for ReadFault {
+    fn from(error: redb::TableError) -> Self {
+        match error {
+            redb::TableError::Storage(error) => error.into(),
+            // Each segment has every table from its first commit on.
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<redb::DatabaseError> for ReadFault {
+    fn from(error: redb::DatabaseError) -> Self {
+        match error {
+            redb::DatabaseError::Storage(error) => error.into(),
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<ReadFault> for LogError {
+    fn from(fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Corrupt(sequence) => Self::corrupt(Sequence(sequence)),
+            ReadFault::Damaged(detail) | ReadFault::Store(detail) => Self::Read(detail),
+        }
+    }
+}
+
+impl Shared {
+    /// What a file has of something that other files have too: nothing when it is damaged.
+    pub(super) fn unless_damaged<T>(&self, read: Result<T, ReadFault>) -> Result<Option<T>, LogError> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(ReadFault::Damaged(detail)) => {
+                self.count_corrupt();
+                tracing::warn!(%detail, "a damaged file was left out");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
