@@ -69,20 +69,10 @@ impl Keys {
 
     /// Each key is a line.
     fn list(&self, remote: &Remote) -> Result<(), Failure> {
-        let mut path = "/api/v1/keys?limit=1000".to_owned();
-        loop {
-            let page = remote.call(Method::GET, &path, None)?;
-            for key in page["data"].as_array().into_iter().flatten() {
-                let scopes = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                let text = |name: &str| output::printable(key[name].as_str().unwrap_or("-"));
-                let row =
-                    format!("{}  {}  {}", text("id"), text("name"), scopes.collect::<Vec<_>>().join(","));
-                output::report(self.json, key, row)?;
-            }
-            match page["next_cursor"].as_str().filter(|_| page["has_more"] == true) {
-                Some(cursor) => path = format!("/api/v1/keys?limit=1000&cursor={}", segment(cursor)),
-                None => return Ok(()),
-            }
-        }
+        remote.list("/api/v1/keys", &[], None, |key| {
+            let scopes = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let scopes = scopes.collect::<Vec<_>>().join(",");
+            output::row(self.json, key, &["id", "name"], &scopes)
+        })
     }
 }

@@ -2,12 +2,19 @@
 
 mod check;
 mod db;
+mod deliveries;
 mod demo;
+mod destinations;
+mod follow;
+mod functions;
 mod keys;
+mod listen;
+mod man;
 mod output;
 mod publish;
 mod receiver;
 mod remote;
+mod replay;
 mod serve;
 mod tail;
 mod verify;
@@ -36,6 +43,16 @@ enum Command {
     Publish(publish::Publish),
     /// Follow events as they happen, across restarts of the broker
     Tail(tail::Tail),
+    /// Send events on to a local endpoint as signed webhooks, to build one behind a firewall
+    Listen(listen::Listen),
+    /// List, make, change, test and remove webhooks
+    Destinations(destinations::Destinations),
+    /// See what became of events at a destination, and send one again
+    Deliveries(deliveries::Deliveries),
+    /// Send stored events to a destination again
+    Replay(replay::Replay),
+    /// List, make, subscribe and remove functions, and see their runs
+    Functions(functions::Functions),
     /// List, make and remove API keys
     Keys(keys::Keys),
     /// Check a config file
@@ -46,6 +63,8 @@ enum Command {
     Db(db::Db),
     /// See it work: a broker, a receiver, a stream and a pipeline run
     Demo(demo::Demo),
+    /// Print the manual, or write a page for each command
+    Man(man::Man),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -138,11 +157,17 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Publish(publish) => publish.run(),
         Command::Tail(tail) => tail.run(),
+        Command::Listen(listen) => listen.run(),
+        Command::Destinations(destinations) => destinations.run(),
+        Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Functions(functions) => functions.run(),
         Command::Keys(keys) => keys.run(),
         Command::Check(check) => check.run(),
         Command::Verify(verify) => verify.run(),
         Command::Db(db) => db.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Man(man) => man.run(<Arguments as clap::CommandFactory>::command()),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();
@@ -158,5 +183,13 @@ pub fn run() -> ExitCode {
             output::note(format_args!("campanile: {failure}"));
             ExitCode::from(failure.code())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_of_every_command_go_together() {
+        <super::Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -16,6 +16,44 @@ pub(super) fn report(json: bool, value: &Value, text: impl Display) -> Result<()
     if json { line(value) } else { line(text) }
 }
 
+/// Writes one row of a list: as one JSON object, or its members named here and what else there is to say.
+pub(super) fn row(json: bool, value: &Value, members: &[&str], more: &str) -> Result<(), Failure> {
+    if json {
+        return line(value);
+    }
+    let text = |name: &&str| match &value[*name] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    };
+    let mut cells: Vec<String> = members.iter().map(text).collect();
+    if !more.is_empty() {
+        cells.push(printable(more));
+    }
+    line(cells.join("  "))
+}
+
+/// Says that something is gone.
+pub(super) fn removed(json: bool, id: &str) -> Result<(), Failure> {
+    if json {
+        return line(serde_json::json!({"id": id, "removed": true}));
+    }
+    note(format_args!("removed {}", printable(id)));
+    Ok(())
+}
+
+/// Writes one thing: as one JSON object, or a member a line.
+pub(super) fn thing(json: bool, value: &Value) -> Result<(), Failure> {
+    if json {
+        return line(value);
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let members = value.as_object().into_iter().flatten();
+    let lines: Vec<String> =
+        members.map(|(name, value)| format!("{name}: {}", printable(&text(value)))).collect();
+    line(lines.join("\n"))
+}
+
 /// Says something that is not data; there is nobody to tell when that fails.
 pub(super) fn note(text: impl Display) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));

@@ -58,6 +58,37 @@ impl Remote {
         actix_rt::System::new().block_on(self.exchange(method, path, body))
     }
 
+    /// Gives every row of a list to `show`, page after page; at most `limit` when that is given.
+    pub(super) fn list(
+        &self,
+        path: &str,
+        query: &[(&str, Option<&str>)],
+        limit: Option<u64>,
+        show: impl Fn(&Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (mut cursor, mut left) = (None, limit.unwrap_or(u64::MAX));
+        while left > 0 {
+            let mut text = url::form_urlencoded::Serializer::new(String::new());
+            text.append_pair("limit", &left.min(1000).to_string());
+            let cursor_now = [("cursor", cursor.as_deref())];
+            for (name, value) in query.iter().chain(&cursor_now) {
+                if let Some(value) = value {
+                    text.append_pair(name, value);
+                }
+            }
+            let page = self.call(Method::GET, &format!("{path}?{}", text.finish()), None)?;
+            for row in page["data"].as_array().into_iter().flatten() {
+                show(row)?;
+                left -= 1;
+            }
+            cursor = page["next_cursor"].as_str().filter(|_| page["has_more"] == true).map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The same from within a runtime.
     pub(super) async fn exchange(
         &self,
@@ -98,7 +129,8 @@ impl Remote {
 /// What an error answer says, and what to do about it.
 pub(super) fn refused(status: StatusCode, body: &str) -> Failure {
     let problem: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    let detail = problem["detail"].as_str().unwrap_or("no details were given");
+    let detail =
+        problem["detail"].as_str().or(problem["message"].as_str()).unwrap_or("no details were given");
     let request = problem["request_id"].as_str().unwrap_or("unknown");
     let hint = match status {
         StatusCode::UNAUTHORIZED => "; give a key with --key or CAMPANILE_KEY",

@@ -321,7 +321,18 @@ fn the_demo_ends_on_a_signal_like_every_server() {
 fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&run(&["completions", shell]).stdout);
-        for command in ["serve", "publish", "tail", "keys", "check", "verify", "db", "demo"] {
+        for command in [
+            "serve",
+            "publish",
+            "tail",
+            "listen",
+            "destinations",
+            "deliveries",
+            "replay",
+            "functions",
+            "keys",
+            "db",
+        ] {
             assert!(script.contains(command), "{shell} does not know {command}");
         }
     }

@@ -9,6 +9,7 @@
     clippy::format_push_string
 )]
 
+mod client_commands;
 mod command_line;
 mod contract;
 mod crash;

@@ -1,0 +1,138 @@
+//! `campanile listen --forward URL`: hears the stream and sends each event on as a signed webhook, so that an endpoint can
+//! be built on a machine that nobody reaches from outside.
+//!
+//! What must hold: the requests look and verify like deliveries; an event is sent on before the next one is heard.
+
+use super::follow::{Hear, Selection, follow};
+use super::remote::Remote;
+use super::{Failure, output};
+use crate::client::sse::Message;
+use crate::clock;
+use crate::webhook::client::tls_config;
+use crate::webhook::headers::{SIGNATURE, USER_AGENT};
+use crate::webhook::signature::{Signer, check_secret};
+use awc::{Client, Connector};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use url::Url;
+
+#[derive(Args)]
+pub(super) struct Listen {
+    /// Where to send events on to, such as http://localhost:3000/hooks
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    forward: String,
+    /// Sign with this secret; one is made and shown when there is none
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// How long the endpoint may take, in milliseconds
+    #[arg(long, default_value = "15000")]
+    timeout_ms: u64,
+    #[command(flatten)]
+    selection: Selection,
+    /// Print what came of each event as one line of JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    url.map(|_| text.to_owned()).ok_or_else(|| "must be http:// or https://".to_owned())
+}
+
+/// What an event says of itself.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+/// Sends on what is heard.
+struct Forwarder {
+    url: String,
+    client: Client,
+    signer: Signer,
+    json: bool,
+}
+
+impl Listen {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let secret = match &self.secret {
+            Some(secret) => secret.clone(),
+            None => {
+                let made = format!("whsec_{}", BASE64_STANDARD.encode(clock::random::<32>()));
+                output::note(format_args!("signing with {made}"));
+                made
+            }
+        };
+        check_secret(&secret).map_err(Failure::Usage)?;
+        actix_rt::System::new().block_on(async {
+            let client = self.client()?;
+            output::note(format_args!("sending events on to {}", self.forward));
+            let signer = Signer::new(&secret);
+            let mut forwarder = Forwarder { url: self.forward.clone(), client, signer, json: self.json };
+            follow(&self.remote, &self.selection, &mut forwarder).await
+        })
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        let client = Client::builder().timeout(Duration::from_millis(self.timeout_ms)).disable_redirects();
+        if !self.forward.starts_with("https:") {
+            return Ok(client.finish());
+        }
+        let tls = tls_config(self.remote.ca_file.as_deref());
+        let tls = tls.map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(client.connector(Connector::new().rustls_0_23(tls)).finish())
+    }
+}
+
+impl Hear for Forwarder {
+    async fn hear(&mut self, message: &Message) -> Result<(), Failure> {
+        let named: Named = serde_json::from_str(&message.data).map_err(std::io::Error::from)?;
+        let (began, at) = (clock::instant(), clock::now().0.div_euclid(1000));
+        let body = message.data.as_bytes();
+        let request = self
+            .client
+            .post(&self.url)
+            .insert_header(("user-agent", USER_AGENT))
+            .insert_header(("content-type", "application/json"))
+            .insert_header(("webhook-id", named.id.as_str()))
+            .insert_header(("webhook-timestamp", at.to_string()))
+            .insert_header(("webhook-signature", self.signer.standard(&named.id, at, body)))
+            .insert_header((SIGNATURE, self.signer.body_only(body)))
+            .insert_header(("X-Campanile-Event", message.event.as_str()))
+            .insert_header(("X-Campanile-Delivery", format!("dlv_local_{}", message.id)))
+            .insert_header(("X-Campanile-Attempt", "1"))
+            .insert_header(("X-Campanile-Sequence", message.id.as_str()));
+        let answer = request.send_body(message.data.clone()).await;
+        let latency_ms = began.elapsed().as_millis() as u64;
+        match answer {
+            Ok(answer) => self.show(message, &named.id, latency_ms, Ok(answer.status().as_u16())),
+            Err(error) => self.show(message, &named.id, latency_ms, Err(error.to_string())),
+        }
+    }
+}
+
+impl Forwarder {
+    fn show(
+        &self,
+        message: &Message,
+        id: &str,
+        latency_ms: u64,
+        result: Result<u16, String>,
+    ) -> Result<(), Failure> {
+        let (status, error) = match result {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error)),
+        };
+        let row = json!({
+            "sequence": message.id, "id": id, "type": message.event, "status": status, "latency_ms": latency_ms,
+            "error": error,
+        });
+        let said = status.map_or_else(|| error.unwrap_or_default(), |status| status.to_string());
+        output::row(self.json, &row, &["sequence", "type", "id"], &format!("{said}  {latency_ms} ms"))
+    }
+}
