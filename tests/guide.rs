@@ -81,7 +81,12 @@ fn text(output: &Output) -> String {
 
 /// The fenced blocks of the README that are marked so.
 fn blocks(mark: &str) -> Vec<String> {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    blocks_of("README.md", mark)
+}
+
+/// The same of any document.
+fn blocks_of(document: &str, mark: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
     let opening = format!("```sh {mark}\n");
     let blocks = readme.split(&opening).skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
@@ -106,6 +111,23 @@ fn every_command_of_the_guide_works() {
     let resumed: Vec<String> = blocks("again").iter().map(|block| run(&broker, block)).collect();
     assert_eq!(resumed.len(), 1);
     assert!(resumed[0].starts_with("2 pipeline.failed {"), "{}", resumed[0]);
+}
+
+#[test]
+fn every_command_of_the_guide_for_consumers_works() {
+    let broker = Started::new();
+    let guide = blocks_of("docs/consumers.md", "consumer");
+    let text_of = std::fs::read_to_string("docs/consumers.md").unwrap();
+    assert_eq!(text_of.matches("```").count(), 2 * guide.len(), "every block is run");
+    let run = |block: &String| {
+        text(&broker.run(Command::new("timeout").args(["60", "bash", "-ec", block]).env("PATH", path())))
+    };
+    let said: Vec<String> = guide.iter().map(run).collect();
+    assert!(said[0].contains("pending  https://example.com/hooks"), "{}", said[0]);
+    assert!(said[1].contains("pipeline.completed  evt_") && said[1].contains(" ms"), "{}", said[1]);
+    assert_eq!(said[2], "the signature is valid\n");
+    assert_eq!(said[3], "a changed body is not signed with this secret\n");
+    assert!(said[4].contains("counts: {") && said[4].contains("0 deliveries"), "{}", said[4]);
 }
 
 #[test]

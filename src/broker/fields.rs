@@ -64,7 +64,7 @@ impl Fields {
     ) -> Option<u64> {
         self.read(name, |value| {
             let wanted = || format!("a whole number from {} to {}", range.start(), range.end());
-            value.as_u64().filter(|number| range.contains(number)).ok_or_else(wanted)
+            whole_number(value).filter(|number| range.contains(number)).ok_or_else(wanted)
         })
     }
 
@@ -75,5 +75,27 @@ impl Fields {
             self.violations.push(Violation::new(pointer, "there is no such member"));
         }
         self.violations
+    }
+}
+
+/// A whole number that is not negative, however it is written: 5 and 5.0 are the same number in JSON.
+pub(in crate::broker) fn whole_number(value: &Value) -> Option<u64> {
+    let exact = |number: &f64| number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(number);
+    value.as_u64().or_else(|| value.as_f64().filter(exact).map(|number| number as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        for (value, number) in [(json!(5), Some(5)), (json!(5.0), Some(5)), (json!(5e2), Some(500))] {
+            assert_eq!(whole_number(&value), number, "{value}");
+        }
+        for value in [json!(5.5), json!(-1), json!(-1.0), json!("5"), json!(1e300), json!(null)] {
+            assert_eq!(whole_number(&value), None, "{value}");
+        }
     }
 }

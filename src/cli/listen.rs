@@ -8,9 +8,9 @@ use super::remote::Remote;
 use super::{Failure, output};
 use crate::client::sse::Message;
 use crate::clock;
-use crate::webhook::client::tls_config;
 use crate::webhook::headers::{SIGNATURE, USER_AGENT};
 use crate::webhook::signature::{Signer, check_secret};
+use crate::webhook::tls::tls_config;
 use awc::{Client, Connector};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
@@ -21,7 +21,7 @@ use url::Url;
 
 #[derive(Args)]
 pub(super) struct Listen {
-    /// Where to send events on to, such as http://localhost:3000/hooks
+    /// Where to send events on to, such as an endpoint of localhost
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     forward: String,
     /// Sign with this secret; one is made and shown when there is none

@@ -2,7 +2,7 @@
 //!
 //! The same rules hold on creation and on change; absent members keep their default or their value.
 
-use crate::broker::fields::Fields;
+use crate::broker::fields::{Fields, whole_number};
 use crate::config::DeliveryConfig;
 use crate::model::{
     BodyFormat, Ordering, PayloadFilter, Sequence, Timestamp, TypePattern, Verification, Violation,
@@ -174,7 +174,7 @@ fn read_rate(value: &Value) -> Result<Option<u32>, String> {
     if value.is_null() {
         return Ok(None);
     }
-    let rate = value.as_u64().filter(|rate| (1..=100_000).contains(rate));
+    let rate = whole_number(value).filter(|rate| (1..=100_000).contains(rate));
     rate.map(|rate| Some(rate as u32)).ok_or_else(|| "a whole number from 1 to 100000, or null".to_owned())
 }
 
@@ -187,13 +187,13 @@ pub(in crate::broker) fn read_schedule(value: &Value) -> Result<Vec<u64>, String
     let wanted =
         || format!("a list of 1 to {MOST_RETRIES} whole numbers of seconds, each 1 to {LONGEST_WAIT_S}");
     let list = value.as_array().filter(|list| (1..=MOST_RETRIES).contains(&list.len())).ok_or_else(wanted)?;
-    let read = |wait: &Value| wait.as_u64().filter(|wait| (1..=LONGEST_WAIT_S).contains(wait));
+    let read = |wait: &Value| whole_number(wait).filter(|wait| (1..=LONGEST_WAIT_S).contains(wait));
     list.iter().map(|wait| read(wait).ok_or_else(wanted)).collect()
 }
 
 fn read_start(value: &Value) -> Result<Start, String> {
     const WANTED: &str = "now, oldest, a sequence or an RFC 3339 time";
-    if let Some(sequence) = value.as_u64() {
+    if let Some(sequence) = whole_number(value) {
         return Ok(Start::After(Sequence(sequence).previous()));
     }
     match value.as_str().ok_or(WANTED)? {

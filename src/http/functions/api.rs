@@ -15,8 +15,7 @@ pub(in crate::http) const PART: Part = Part {
     schemas,
 };
 
-const APP: Parameter =
-    Parameter::new("app", Shape::Text { least: 0, most: 256 }, "Functions of the app with this slug.");
+const APP: Parameter = Parameter::new("app", Shape::Any, "Functions of the app with this slug.");
 
 const SLUG: Parameter = Parameter::new(
     "slug",
@@ -160,11 +159,11 @@ fn schemas() -> Vec<(&'static str, Value)> {
     with_secret["secret"] =
         json!({"type": ["string", "null"], "description": "Shown this once; null when unsigned."});
     made["secret"] = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=");
-    let url = json!({"type": "string", "format": "webhook-url", "maxLength": 2048});
+    let url = json!({"type": "string", "format": "webhook-url"});
     let change = json!({
         "name": name(),
         "slug": slug(),
-        "app": {"type": "string", "format": "app-slug", "description": "The slug of its app, which must exist."},
+        "app": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$", "description": "The slug of its app, which must exist."},
         "url": url,
         "timeout_ms": {"type": "integer", "minimum": 1, "maximum": 3_600_000},
         "retry": named("RetryDraft"),

@@ -188,6 +188,7 @@ fn parameter(one: &Parameter, place: &str) -> Value {
 
 fn schema_of(shape: Shape) -> Value {
     match shape {
+        Shape::Any => json!({"type": "string"}),
         Shape::Text { least, most } => {
             json!({"type": "string", "minLength": least, "maxLength": most, "examples": ["user-analytics"]})
         }

@@ -13,6 +13,8 @@ pub(in crate::http) struct Parameter {
 /// What a text must look like.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum Shape {
+    /// Any text.
+    Any,
     /// Text of so many characters.
     Text { least: u32, most: u32 },
     /// One of these words.
@@ -51,7 +53,7 @@ pub(in crate::http) const CURSOR: Parameter = Parameter::new(
 
 pub(in crate::http) const ROW_CURSOR: Parameter = Parameter::new(
     "cursor",
-    Shape::Text { least: 0, most: 1000 },
+    Shape::Any,
     "`next_cursor` of an earlier answer: goes on after it. Opaque, and good across restarts.",
 );
 

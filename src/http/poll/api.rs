@@ -80,7 +80,7 @@ const LIST: Operation = get("/api/v1/events")
             &[
                 json_form("EventPage"),
                 Form { media: "application/x-ndjson", schema: "EventLines" },
-                Form { media: "application/cloudevents-batch+json", schema: "CloudEvents" },
+                Form { media: "application/cloudevents-batch+json", schema: "CloudEventList" },
                 Form { media: "text/event-stream", schema: "EventStream" },
             ],
         )

@@ -16,7 +16,7 @@ const IDEMPOTENCY_KEY: Parameter = Parameter::new(
 
 const CAUSE: Parameter = Parameter::new(
     "Campanile-Cause",
-    Shape::Format { format: "cause", example: "v1.AAAA" },
+    Shape::Any,
     "The token that a function was given, passed on by what it publishes: a chain that is too deep is refused.",
 );
 
@@ -203,9 +203,10 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ("StoredEvent", object(&["id", "sequence"], place, stored.clone())),
         ("StoredEvents", object(&["events"], json!({"events": places}), json!({"events": [stored]}))),
         ("CloudEvent", cloudevent()),
+        ("CloudEventList", json!({"type": "array", "items": named("CloudEvent")})),
         (
             "CloudEvents",
-            json!({"type": "array", "minItems": 0, "maxItems": 1000, "items": named("CloudEvent")}),
+            json!({"type": "array", "minItems": 1, "maxItems": 1000, "items": named("CloudEvent")}),
         ),
     ]);
     all

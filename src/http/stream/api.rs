@@ -90,7 +90,6 @@ const TICKETS: Operation = post("/api/v1/stream-tickets")
 fn schemas() -> Vec<(&'static str, Value)> {
     let frames = "id: 42\nevent: pipeline.completed\ndata: {\"id\":\"evt_1\",\"type\":\"pipeline.completed\",\"timestamp\":\"2026-02-15T06:00:04.7Z\",\"data\":{}}\n\n";
     let stream = json!({
-        "type": "string",
         "description": "Frames of Server-Sent Events. Beside events: `stream.gap`, `stream.end`, `stream.closing`.",
         "examples": [frames],
     });

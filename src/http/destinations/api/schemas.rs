@@ -45,7 +45,7 @@ fn time() -> Value {
 fn settings() -> Map<String, Value> {
     let settings = json!({
         "url": {
-            "type": "string", "format": "webhook-url", "maxLength": 2048,
+            "type": "string", "format": "webhook-url",
             "description": "HTTPS, and a public host, unless the config allows others.",
         },
         "description": {"type": "string", "maxLength": 1000, "pattern": PLAIN},
@@ -59,7 +59,8 @@ fn settings() -> Map<String, Value> {
             "description": "How bodies are written; null for the default of the event's type.",
         },
         "headers": {
-            "type": "object", "format": "custom-headers", "maxProperties": 64, "additionalProperties": {"type": "string", "maxLength": 8192},
+            "type": "object", "maxProperties": 64, "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9-]{0,127}$"},
+            "additionalProperties": {"type": "string", "maxLength": 8192, "pattern": "^[ -~]*$"},
             "description": "Added to every delivery.",
         },
         "retry": named("RetryDraft"),
