@@ -1,49 +1,51 @@
 //! The client that posts: one a thread, every address judged when it is dialled, one deadline over everything.
 
 use super::dial::{Dialer, Resolve, SystemResolver};
-use super::pool::{Connection, Pool};
+use super::heads::Unanswered;
 use super::proxy::Proxy;
 use super::target::Target;
+use super::wire::Dial;
 use super::{Answer, Outgoing, Response, SendError};
 use crate::clock;
 use crate::config::DeliveryConfig;
 use crate::webhook::address::Policy;
-use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use awc::error::{ConnectError, SendRequestError};
+use awc::http::{Method, header};
+use awc::{Client, ClientRequest, ClientResponse, Connector};
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use rustls::ClientConfig;
-use std::error::Error;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// No more of an answer's body is read, and this much of it is kept.
 const READ_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 4096;
 const KEPT_HEADERS: usize = 64;
 
-/// No answer's head is longer.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// Many servers close an idle connection after five seconds: ours goes first.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
-/// So many announcements (`100`, `103`) may come before an answer.
-const MOST_ANNOUNCEMENTS: usize = 16;
+/// After this long the name is resolved again.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// The dialler has its own time-out, and each delivery its deadline: the library's only has to be longer.
+const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Posts deliveries. Not `Send`: each thread has its own.
 #[derive(Clone)]
 pub struct WebhookClient {
-    dialer: Rc<Dialer>,
-    pool: Pool,
+    plain: Client,
+    tls: Client,
+    policy: Policy,
+    proxy: Option<Proxy>,
 }
 
 impl std::fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebhookClient").field("policy", &self.dialer.policy).finish_non_exhaustive()
+        f.debug_struct("WebhookClient").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
@@ -86,14 +88,16 @@ impl WebhookClient {
 
     /// A client that asks somebody else for the addresses of names.
     pub fn with_resolver(config: &DeliveryConfig, tls: Arc<ClientConfig>, resolver: Rc<dyn Resolve>) -> Self {
+        let (policy, proxy) = (Policy::of(config), config.proxy.as_ref().map(Proxy::of));
         let dialer = Dialer {
-            policy: Policy::of(config),
+            policy: policy.clone(),
             resolver,
             tls,
-            proxy: config.proxy.as_ref().map(Proxy::of),
+            proxy: proxy.clone(),
             timeout: config.connect_timeout,
         };
-        Self { dialer: Rc::new(dialer), pool: Pool::default() }
+        let plain = library(Dial { dialer: dialer.clone(), is_tls: false });
+        Self { plain, tls: library(Dial { dialer, is_tls: true }), policy, proxy }
     }
 
     /// Makes a request. Ends within its time-out, whatever the endpoint does.
@@ -121,165 +125,116 @@ impl WebhookClient {
         deadline: Deadline,
     ) -> Result<Response, SendError> {
         let target = Target::of(&outgoing.url)?;
-        let (connection, head, body) = deadline.bound(self.head(&target, outgoing)).await??;
-        let headers = head.headers.iter().take(KEPT_HEADERS);
+        let mut answer = deadline.bound(self.head(&target, outgoing)).await??;
+        let headers = answer.headers().iter().take(KEPT_HEADERS);
         let headers = headers
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut kept = BytesMut::new();
-        let end = match deadline.bound(read_body(body, reading, &mut kept)).await {
+        let end = match deadline.bound(read_body(&mut answer, reading, &mut kept)).await {
             Ok(end) => end,
-            Err(late) => End::Broken(late),
+            Err(late) => Err(late),
         };
         match end {
-            End::Proper => self.pool.put(target.origin, connection),
-            End::Broken(error) if reading.whole => return Err(error),
+            Err(error) if reading.whole => Err(error),
             // The status decides; a body that breaks off changes nothing.
-            End::Broken(_) | End::Enough => {}
+            _ => Ok(Response { status: answer.status().as_u16(), headers, body: kept.freeze() }),
         }
-        Ok(Response { status: head.status.as_u16(), headers, body: kept.freeze() })
     }
 
     /// Makes the request up to the head of its answer, on a kept connection if there is one.
-    async fn head(&self, target: &Target, outgoing: &Outgoing) -> Result<Begun, SendError> {
-        while let Some(mut connection) = self.pool.take(&target.origin) {
-            if connection.sender.ready().await.is_err() {
-                continue;
+    async fn head(&self, target: &Target, outgoing: &Outgoing) -> Result<ClientResponse, SendError> {
+        loop {
+            let request = self.request(target, outgoing);
+            let request =
+                request.map_err(|error| SendError::Connect(format!("no request can be made: {error}")))?;
+            match request.send_body(outgoing.body.clone()).await {
+                Ok(answer) => return Ok(answer),
+                // The endpoint had closed a kept one and answered nothing: so once more. The kept ones run out.
+                Err(error) if unanswered(&error) == Some(Unanswered::Closed { was_kept: true }) => {}
+                Err(error) => return Err(failure(error)),
             }
-            match self.ask(connection, target, outgoing).await {
-                // The endpoint closed it meanwhile and answered nothing: so once more, on a new one.
-                Err(Failure { is_broken: true, .. }) => break,
-                result => return result.map_err(|failure| failure.error),
-            }
-        }
-        let stream = self.dialer.dial(target).await?;
-        let handshake = http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(TokioIo::new(stream));
-        let (sender, driver) = handshake.await.map_err(|error| Failure::of(&error).error)?;
-        // What goes wrong on it is told to who waits for the answer.
-        let driver = actix_rt::spawn(async move { drop(driver.await) });
-        let connection = Connection::new(sender, driver);
-        self.ask(connection, target, outgoing).await.map_err(|failure| failure.error)
-    }
-
-    async fn ask(
-        &self,
-        mut connection: Connection,
-        target: &Target,
-        outgoing: &Outgoing,
-    ) -> Result<Begun, Failure> {
-        let mut request = self.request(target, outgoing).map_err(|error| Failure {
-            error: SendError::Connect(format!("no request can be made: {error}")),
-            is_broken: false,
-        })?;
-        let (count, too_many) = (AtomicUsize::new(0), Arc::new(Notify::new()));
-        let announced = Arc::clone(&too_many);
-        hyper::ext::on_informational(&mut request, move |_| {
-            if count.fetch_add(1, Ordering::Relaxed) >= MOST_ANNOUNCEMENTS {
-                announced.notify_one();
-            }
-        });
-        let answer = tokio::select! {
-            answer = connection.sender.send_request(request) => answer.map_err(|error| Failure::of(&error))?,
-            () = too_many.notified() => return Err(Failure::bad("announcements without an answer")),
-        };
-        let (head, body) = answer.into_parts();
-        match head.status.as_u16() {
-            200..=599 => Ok((connection, head, body)),
-            _ if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(Failure::bad("another protocol was not asked for"))
-            }
-            status => Err(Failure::bad(&format!("{status} is no status"))),
         }
     }
 
-    fn request(&self, target: &Target, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut request = Request::new(Full::new(outgoing.body.clone()));
-        *request.method_mut() = Method::POST;
-        let headers = request.headers_mut();
-        headers.reserve(outgoing.headers.len() + 2);
-        headers.insert(header::HOST, HeaderValue::from_str(&target.authority)?);
+    fn request(&self, target: &Target, outgoing: &Outgoing) -> Result<ClientRequest, awc::error::HttpError> {
+        // TLS is spoken below the library.
+        let client = if target.tls_name.is_some() { &self.tls } else { &self.plain };
+        let mut request = client.request(Method::POST, target.uri()?);
+        request = request.insert_header((header::HOST, target.authority.as_str()));
         for (name, value) in &outgoing.headers {
-            headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+            request = request.append_header((name.as_str(), value.as_str()));
         }
-        // In the clear a proxy is asked like the endpoint itself, but for the whole URL.
-        let through = self.dialer.proxy.as_ref().filter(|_| target.tls_name.is_none());
+        let through = self.proxy.as_ref().filter(|_| target.tls_name.is_none());
         if let Some(credentials) = through.and_then(Proxy::credentials) {
-            headers.insert(header::PROXY_AUTHORIZATION, HeaderValue::from_str(credentials)?);
+            request = request.insert_header((header::PROXY_AUTHORIZATION, credentials));
         }
-        *request.uri_mut() = if through.is_some() { target.absolute()? } else { target.path.clone() };
         Ok(request)
     }
 }
 
-/// A connection whose answer has begun.
-type Begun = (Connection, http::response::Parts, Incoming);
-
-/// How a body ended.
-enum End {
-    /// At its end: the connection can be used again.
-    Proper,
-    /// More is not wanted.
-    Enough,
-    /// Before its end.
-    Broken(SendError),
+fn library(dial: Dial) -> Client {
+    let connector = Connector::new()
+        .connector(dial)
+        .timeout(NO_TIMEOUT)
+        .conn_keep_alive(KEEP_ALIVE)
+        .conn_lifetime(LIFETIME)
+        .limit(0);
+    Client::builder().connector(connector).disable_redirects().disable_timeout().no_default_headers().finish()
 }
 
-async fn read_body(mut body: Incoming, reading: Reading, kept: &mut BytesMut) -> End {
+/// Reads a body to its end, or as much as is wanted.
+async fn read_body(
+    body: &mut ClientResponse,
+    reading: Reading,
+    kept: &mut BytesMut,
+) -> Result<(), SendError> {
     let mut read = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
-                return End::Broken(SendError::BadResponse(format!("the answer broke off: {error}")));
-            }
-        };
-        let Ok(chunk) = frame.into_data() else { continue };
+    while let Some(chunk) = body.next().await {
+        let chunk =
+            chunk.map_err(|error| SendError::BadResponse(format!("the answer broke off: {error}")))?;
         let room = reading.keep - kept.len();
         kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
         read += chunk.len();
         if read >= reading.read {
-            return End::Enough;
+            break;
         }
     }
-    End::Proper
+    Ok(())
 }
 
-/// A failed exchange, and whether a connection that was dead already may be why.
-struct Failure {
-    error: SendError,
-    is_broken: bool,
-}
-
-impl Failure {
-    fn bad(why: &str) -> Self {
-        Self { error: SendError::BadResponse(why.to_owned()), is_broken: false }
+/// The system's error inside the library's.
+fn io_of(error: &SendRequestError) -> Option<&std::io::Error> {
+    use actix_http::error::ParseError;
+    match error {
+        SendRequestError::Send(error)
+        | SendRequestError::Connect(ConnectError::Io(error))
+        | SendRequestError::Response(ParseError::Io(error)) => Some(error),
+        _ => None,
     }
+}
 
-    fn of(error: &hyper::Error) -> Self {
-        let io = cause::<std::io::Error>(error);
-        let error_of_tls = cause::<rustls::Error>(error)
-            .or_else(|| io.and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref()));
-        if let Some(tls) = error_of_tls {
-            return Self { error: SendError::Tls(tls.to_string()), is_broken: false };
-        }
-        let is_broken = error.is_canceled() || error.is_incomplete_message() || io.is_some();
-        let why = match io {
-            Some(io) => io.to_string(),
-            None if is_broken => "the connection was closed without an answer".to_owned(),
-            None => error.to_string(),
+fn unanswered(error: &SendRequestError) -> Option<Unanswered> {
+    io_of(error)?.get_ref()?.downcast_ref::<Unanswered>().copied()
+}
+
+fn failure(error: SendRequestError) -> SendError {
+    if let Some(io) = io_of(&error) {
+        let of_tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        return match of_tls {
+            Some(error) => SendError::Tls(error.to_string()),
+            None => SendError::BadResponse(io.to_string()),
         };
-        Self { error: SendError::BadResponse(why), is_broken }
     }
-}
-
-/// The first of an error's causes that is of this type.
-fn cause<T: Error + 'static>(error: &hyper::Error) -> Option<&T> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(one) = cause {
-        if let Some(found) = one.downcast_ref() {
-            return Some(found);
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(why)) => match why.downcast::<SendError>() {
+            Ok(error) => *error,
+            Err(why) => SendError::Connect(why.to_string()),
+        },
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            SendError::BadResponse("the connection was closed without an answer".to_owned())
         }
-        cause = one.source();
+        SendRequestError::Connect(error) => SendError::Connect(error.to_string()),
+        error => SendError::BadResponse(error.to_string()),
     }
-    None
 }

@@ -7,6 +7,7 @@ use super::SendError;
 use super::address::Policy;
 use super::proxy::Proxy;
 use super::target::Target;
+use super::wire::Stream;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -16,7 +17,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -25,11 +25,6 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// No more addresses of a name are tried.
 const MOST_ADDRESSES: usize = 8;
-
-/// A connection's bytes, encrypted or not.
-pub(super) trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytestream for T {}
 
 /// Who knows the addresses of a name.
 pub trait Resolve {
@@ -59,12 +54,12 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) async fn dial(&self, target: &Target) -> Result<Box<dyn Bytestream>, SendError> {
+    pub(super) async fn dial(&self, target: &Target) -> Result<Stream, SendError> {
         let connected = tokio::time::timeout(self.timeout, self.connect(target)).await;
         connected.unwrap_or(Err(SendError::ConnectTimeout(self.timeout.as_millis() as u64)))
     }
 
-    async fn connect(&self, target: &Target) -> Result<Box<dyn Bytestream>, SendError> {
+    async fn connect(&self, target: &Target) -> Result<Stream, SendError> {
         let mut stream = match &self.proxy {
             None => {
                 let addresses = self.addresses(target).await?;
@@ -75,12 +70,13 @@ impl Dialer {
                 self.dial_proxy(proxy).await?
             }
         };
-        let Some(name) = &target.tls_name else { return Ok(Box::new(stream)) };
+        let Some(name) = &target.tls_name else { return Ok(Stream::Plain(stream)) };
         if let Some(proxy) = &self.proxy {
             proxy.open_tunnel(&mut stream, &target.host, target.port).await?;
         }
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await;
-        Ok(Box::new(handshake.map_err(|error| SendError::Tls(error.to_string()))?))
+        let stream = handshake.map_err(|error| SendError::Tls(error.to_string()))?;
+        Ok(Stream::Tls(Box::new(stream)))
     }
 
     async fn dial_proxy(&self, proxy: &Proxy) -> Result<TcpStream, SendError> {

@@ -10,13 +10,14 @@ pub mod client;
 pub mod delivery;
 pub mod dial;
 pub mod headers;
-mod pool;
+mod heads;
 mod proxy;
 pub mod retry_after;
 pub mod signature;
 mod target;
 pub mod tls;
 pub mod unlogged;
+mod wire;
 
 use crate::model::UnixMillis;
 use bytes::Bytes;

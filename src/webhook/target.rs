@@ -1,7 +1,9 @@
 //! Where a request goes to: what a URL means for dialling, for TLS and for the request's first line.
 
 use super::SendError;
-use http::Uri;
+use awc::error::HttpError;
+use awc::http::Uri;
+use awc::http::uri::PathAndQuery;
 use rustls::pki_types::ServerName;
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -9,8 +11,6 @@ use url::{Host, Url};
 /// A URL taken apart.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    /// Scheme, host and port: who shares connections.
-    pub(super) origin: String,
     /// The host as the `Host` header names it, with its port when it is not the usual one.
     pub(super) authority: String,
     /// The host without brackets.
@@ -19,7 +19,7 @@ pub(super) struct Target {
     /// The name to verify, when it is spoken to over TLS.
     pub(super) tls_name: Option<ServerName<'static>>,
     /// Path and query.
-    pub(super) path: Uri,
+    pub(super) path: PathAndQuery,
 }
 
 impl Target {
@@ -40,20 +40,14 @@ impl Target {
             _ => return Err(unusable(&"it is neither https nor http")),
         };
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let path = Uri::try_from(format!("{}{query}", url.path())).map_err(|error| unusable(&error))?;
+        let path =
+            PathAndQuery::try_from(format!("{}{query}", url.path())).map_err(|error| unusable(&error))?;
         let bracketed = url.host_str().unwrap_or_default();
         let authority = match url.port() {
             Some(port) => format!("{bracketed}:{port}"),
             None => bracketed.to_owned(),
         };
-        Ok(Self {
-            origin: format!("{}://{host}:{port}", url.scheme()),
-            authority,
-            host,
-            port,
-            tls_name,
-            path,
-        })
+        Ok(Self { authority, host, port, tls_name, path })
     }
 
     /// The address that the URL spells out, when it names none to resolve.
@@ -61,10 +55,11 @@ impl Target {
         self.host.parse().ok()
     }
 
-    /// The whole URL, as a proxy wants it.
-    pub(super) fn absolute(&self) -> Result<Uri, http::Error> {
-        let path = self.path.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        Uri::builder().scheme("http").authority(&*self.authority).path_and_query(path).build()
+    /// Where the HTTP library is told to go: TLS is not its business.
+    pub(super) fn uri(&self) -> Result<Uri, HttpError> {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let authority = format!("{host}:{}", self.port);
+        Uri::builder().scheme("http").authority(authority).path_and_query(self.path.clone()).build()
     }
 }
 
@@ -76,12 +71,12 @@ mod tests {
     fn a_url_is_taken_apart() {
         let target = Target::of("https://Example.com:8443/a%20b/{c}?d=\"e\"|f").unwrap();
         assert_eq!((target.authority.as_str(), target.port), ("example.com:8443", 8443));
-        assert_eq!(target.origin, "https://example.com:8443");
+        assert_eq!(target.uri().unwrap().authority().unwrap(), "example.com:8443");
         assert!(target.tls_name.is_some() && target.literal().is_none());
         let target = Target::of("http://example.com/").unwrap();
         assert_eq!((target.authority.as_str(), target.port), ("example.com", 80));
         assert!(target.tls_name.is_none());
-        assert_eq!(target.absolute().unwrap(), "http://example.com/");
+        assert_eq!(target.uri().unwrap(), "http://example.com:80/");
         let target = Target::of("https://[2001:DB8::1]:9000/x?y").unwrap();
         assert_eq!(target.authority, "[2001:db8::1]:9000");
         assert_eq!(target.literal(), Some("2001:db8::1".parse().unwrap()));
@@ -105,7 +100,11 @@ mod tests {
         ] {
             let accepted = check_url(&url, &Policy::default());
             assert!(accepted.is_ok(), "{url}: {accepted:?}");
-            assert!(Target::of(&url).is_ok(), "{url}: {:?}", Target::of(&url));
+            assert!(
+                Target::of(&url).is_ok_and(|target| target.uri().is_ok()),
+                "{url}: {:?}",
+                Target::of(&url)
+            );
         }
     }
 }
