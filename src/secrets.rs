@@ -85,6 +85,11 @@ impl Secrets {
         KeyHash(self.keys.clone().chain_update(token.as_bytes()).finalize().into_bytes().into())
     }
 
+    /// Binds the digest of a request to this broker: what was in the request cannot be guessed from what is kept.
+    pub fn bind(&self, digest: &[u8; 32]) -> [u8; 32] {
+        self.keys.clone().chain_update(b"request\0").chain_update(digest).finalize().into_bytes().into()
+    }
+
     /// Encrypts a signing secret for the record named `owner`; it opens for no other record.
     pub fn seal(&self, secret: &str, owner: &str) -> String {
         let nonce: [u8; NONCE_BYTES] = clock::random();

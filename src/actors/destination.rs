@@ -69,7 +69,7 @@ impl DestinationActor {
         let settings = settings_of(&destination, &around.config);
         Self {
             client: around.client(),
-            recipient: Rc::new(Recipient::new(&destination, &(around.open_secrets)(&destination))),
+            recipient: Rc::new(around.recipient(&destination)),
             machine: DestinationMachine::new(settings, kept, head),
             meter: around.meters.of(destination.id),
             around,
@@ -172,23 +172,25 @@ impl DestinationActor {
         let (log, client, recipient) =
             (Arc::clone(&self.around.log), self.client.clone(), self.recipient.clone());
         let query = Query { up_to: sequence, ..query };
-        let request = recipient.note(replay, clock::now());
+        let mut request = recipient.note(replay, clock::now());
+        let plain = request.clone();
         let attempt_made = async move {
             let event = match known {
                 Some(event) => event,
                 None => match fetch(&*log, query).await {
                     Ok(event) => event,
-                    Err(outcome) => return (None, Err(outcome)),
+                    Err(outcome) => return (None, request, Err(outcome)),
                 },
             };
             let outgoing = recipient.request(&event, attempt, replay, clock::now());
-            (Some(event), Ok(client.send(outgoing).await))
+            request.is_cloudevent = recipient.sends_cloudevent(&event);
+            (Some(event), request, Ok(client.send(outgoing).await))
         };
         let (actor, url) = (context.address(), self.url);
         let attempt = actix_rt::spawn(async move {
             // Whatever happens in an attempt, its slot is given back.
             let made = AssertUnwindSafe(attempt_made).catch_unwind().await;
-            let (event, answer) = made.unwrap_or((None, Err(Outcome::Interrupted)));
+            let (event, request, answer) = made.unwrap_or((None, plain, Err(Outcome::Interrupted)));
             actor.do_send(Answered { sequence, url, event, request, answer });
         });
         self.attempts.insert(sequence, attempt);
@@ -343,8 +345,7 @@ impl Handler<Reconfigured> for DestinationActor {
     fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
         let is_moved = changed.0.url != self.destination.url;
         self.destination = changed.0;
-        let secrets = (self.around.open_secrets)(&self.destination);
-        self.recipient = Rc::new(Recipient::new(&self.destination, &secrets));
+        self.recipient = Rc::new(self.around.recipient(&self.destination));
         self.mind_secrets(context);
         let settings = settings_of(&self.destination, &self.around.config);
         if is_moved {

@@ -6,6 +6,7 @@ use crate::delivery::lifecycle::Request;
 use crate::log::{Change, EventLog, Later};
 use crate::model::{Destination, DestinationId, Notice, Replay, Requeue};
 use crate::webhook::client::WebhookClient;
+use crate::webhook::delivery::{FormatOf, Recipient};
 use crate::webhook::signature::LiveSecret;
 use rustls::ClientConfig;
 use std::cell::OnceCell;
@@ -34,6 +35,7 @@ pub(super) struct Surroundings {
     pub(super) log: Arc<dyn EventLog>,
     pub(super) config: DeliveryConfig,
     pub(super) open_secrets: OpenSecrets,
+    pub(super) format_of: FormatOf,
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) meters: Arc<Meters>,
@@ -45,6 +47,11 @@ thread_local! {
 }
 
 impl Surroundings {
+    /// A destination ready to be sent to.
+    pub(super) fn recipient(&self, destination: &Destination) -> Recipient {
+        Recipient::new(destination, &(self.open_secrets)(destination), Arc::clone(&self.format_of))
+    }
+
     /// The client of this thread.
     pub(super) fn client(&self) -> WebhookClient {
         let make = || WebhookClient::new(&self.config, Arc::clone(&self.tls));

@@ -11,6 +11,7 @@ use super::shard::{Keeper, OpenSecrets, Surroundings};
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
 use crate::model::{DestinationId, ReplayId, Requeue, Sequence};
+use crate::webhook::delivery::FormatOf;
 use crate::webhook::tls::{TlsError, tls_config};
 use crate::webhook::{Answer, Outgoing};
 use actix::prelude::*;
@@ -60,13 +61,15 @@ impl Actors {
         log: Arc<dyn EventLog>,
         config: &DeliveryConfig,
         open_secrets: OpenSecrets,
+        format_of: FormatOf,
         keeper: Arc<dyn Keeper>,
         setup: FunctionSetup,
     ) -> Result<Self, ActorsError> {
         let tls = tls_config(config.ca_file.as_deref())?;
         let meters = Arc::new(Meters::default());
         let counted = Arc::clone(&meters);
-        let around = Surroundings { log, config: config.clone(), open_secrets, keeper, tls, meters };
+        let around =
+            Surroundings { log, config: config.clone(), open_secrets, format_of, keeper, tls, meters };
         let shards = match config.shards {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(SHARDS_MAX),
             shards => shards,

@@ -40,7 +40,7 @@ impl VerificationActor {
         let schedule = around.config.verify_schedule.iter().map(|wait| wait.as_millis() as u64).collect();
         Self {
             client: around.client(),
-            recipient: Recipient::new(&destination, &(around.open_secrets)(&destination)),
+            recipient: around.recipient(&destination),
             question: Question::new(&destination),
             machine: VerificationMachine::new(schedule),
             around,

@@ -22,7 +22,7 @@ pub use deliveries::{
 pub use destinations::{Backlog, Created, Lag, ManageError, Rotated, Trial, Verified};
 pub use dry_run::DryRun;
 pub use embed::Event;
-pub use event_types::{EventTypeError, PutEventType};
+pub use event_types::{EventTypeError, PutEventType, Refusal};
 pub use follow::{Events, From};
 pub use functions::{
     Call, Cause, CreatedFunction, Failure, FunctionError, GuardError, Guarded, IntoReply, Invocation,
@@ -36,9 +36,12 @@ use crate::actors::{Actors, ActorsError, FunctionHost, FunctionSetup, Meters, Op
 use crate::catalog;
 use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
-use crate::model::{EventDraft, EventTypes, TenantId, Violation};
+use crate::model::{Destination, EventDraft, EventTypes, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
+use crate::webhook::delivery::{FormatOf, Recipient};
+use crate::webhook::signature::LiveSecret;
 use destinations::{Asking, Life};
+use event_types::Formats;
 use functions::{Program, close_open_gates, end_asking_guards};
 use futures_executor::block_on;
 use handlers::Handlers;
@@ -54,6 +57,7 @@ struct Inner {
     config: Config,
     /// Of the catalogs that the config loads.
     shipped_types: Arc<EventTypes>,
+    formats: Formats,
     log: Arc<dyn EventLog>,
     secrets: Secrets,
     draining: watch::Sender<bool>,
@@ -107,6 +111,15 @@ pub enum PublishError {
     /// The event breaks a rule.
     #[error("the event is invalid at {}: {}", .0.pointer, .0.detail)]
     Invalid(Violation),
+    /// Events are not what their types ask for: at least one rule is broken.
+    #[error("{}", refused(.0))]
+    Refused(Vec<Refusal>),
+}
+
+fn refused(refusals: &[Refusal]) -> String {
+    let told =
+        |one: &Refusal| format!("event {} at {}: {}", one.index, one.violation.pointer, one.violation.detail);
+    refusals.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 impl Broker {
@@ -124,9 +137,10 @@ impl Broker {
         setup::declare(&config, &secrets, &*log)?;
         let opener = secrets.clone();
         let open_secrets: OpenSecrets = Arc::new(move |one| destinations::open_secrets(&opener, one));
-        let life = Life::new(Arc::clone(&log));
-        let keeper = Arc::new(life.clone());
         let shipped_types = Arc::new(catalog::load(config.events.catalogs.iter().map(String::as_str)));
+        let formats = Formats::new(Arc::clone(&log), Arc::clone(&shipped_types));
+        let life = Life::new(Arc::clone(&log), formats.clone());
+        let keeper = Arc::new(life.clone());
         block_on(close_open_gates(&*log))?;
         block_on(end_asking_guards(&*log))?;
         let (program, gates) = (Arc::new(Program::new(secrets.clone())), RunningGates::default());
@@ -135,10 +149,14 @@ impl Broker {
             host: Arc::clone(&program) as Arc<dyn FunctionHost>,
             gates: gates.clone(),
         };
-        let actors = Actors::start(Arc::clone(&log), &config.delivery, open_secrets, keeper, setup)?;
+        let known = formats.clone();
+        let format_of: FormatOf = Arc::new(move |tenant, name| known.of(tenant, name));
+        let actors =
+            Actors::start(Arc::clone(&log), &config.delivery, open_secrets, format_of, keeper, setup)?;
         Ok(Self(Arc::new(Inner {
             config,
             shipped_types,
+            formats,
             log,
             secrets,
             draining: watch::Sender::new(false),
@@ -195,11 +213,18 @@ impl Broker {
             let options = PreOptions { key, ..PreOptions::default() };
             return self.publish_unwaited(tenant, drafts.swap_remove(index), options).await;
         }
+        self.admit(tenant, &mut drafts)?;
         let running = key.as_ref().map(|key| RunningKey::claim(&self.0, tenant, &key.name)).transpose()?;
         let commit = Commit { tenant: Some(tenant), events: drafts, key, changes: Vec::new() };
         let committed = self.0.log.commit(commit).await;
         drop(running);
         Ok(committed?)
+    }
+
+    /// A destination ready to be sent to.
+    fn recipient(&self, destination: &Destination, secrets: &[LiveSecret]) -> Recipient {
+        let formats = self.0.formats.clone();
+        Recipient::new(destination, secrets, Arc::new(move |tenant, name| formats.of(tenant, name)))
     }
 
     /// Takes no more events; whoever holds something open ends it.

@@ -134,6 +134,16 @@ pub struct EventsConfig {
     pub webhooks: Vec<WebhookConfig>,
 }
 
+impl EventsConfig {
+    /// Whether events of types that nothing is known of are refused.
+    pub fn rejects_unknown(&self) -> bool {
+        match self.unknown_types {
+            Some(chosen) => chosen == UnknownTypes::Reject,
+            None => !self.catalogs.is_empty(),
+        }
+    }
+}
+
 impl Default for EventsConfig {
     fn default() -> Self {
         Self {

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::log::CommitKey;
+use crate::secrets::Secrets;
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -48,8 +49,14 @@ fn unquoted(value: &[u8]) -> Option<String> {
     fits.then_some(key)
 }
 
-/// Binds a key to its route and to all that makes the request what it is.
-pub(super) fn commit_key(key: &str, route: &str, request: &HttpRequest, body: &[u8]) -> CommitKey {
+/// Binds a key to its route and to all that makes the request what it is. The digest is kept, so it is a keyed one.
+pub(super) fn commit_key(
+    key: &str,
+    route: &str,
+    request: &HttpRequest,
+    body: &[u8],
+    secrets: &Secrets,
+) -> CommitKey {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -69,7 +76,7 @@ pub(super) fn commit_key(key: &str, route: &str, request: &HttpRequest, body: &[
         part(name.as_bytes());
         part(value);
     }
-    CommitKey { name: format!("{route} {key}"), content: hash.finalize().into() }
+    CommitKey { name: format!("{route} {key}"), content: secrets.bind(&hash.finalize().into()) }
 }
 
 #[cfg(test)]

@@ -231,6 +231,9 @@ impl From<PublishError> for Problem {
             }
             PublishError::Draining => Self::draining(),
             PublishError::Invalid(violation) => Self::invalid(vec![violation]),
+            PublishError::Refused(refused) => {
+                Self::invalid(refused.into_iter().map(|one| one.violation).collect())
+            }
         }
     }
 }

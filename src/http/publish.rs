@@ -10,8 +10,7 @@ use super::idempotency::{REPLAYED, commit_key, key_of};
 use super::params::Params;
 use super::problem::Problem;
 use super::publish_pre::{self, Waits};
-use crate::broker::PublishError;
-use crate::config::UnknownTypes;
+use crate::broker::{PublishError, Refusal};
 use crate::log::{CommitKey, Committed, LogError};
 use crate::model::{EventDraft, EventMode, Scope, TenantId, Violation};
 use actix_web::http::StatusCode;
@@ -113,16 +112,13 @@ async fn read(
     let cause = publish_pre::cause_of(request, app)?;
     let body = body::read(request, app, payload).await?;
     let mut drafts = read_drafts(form, request, &body)?;
-    if app.broker.config().events.unknown_types == Some(UnknownTypes::Reject) {
-        refuse_unknown(app, tenant, form, &drafts)?;
-    }
     for draft in &mut drafts {
         cause
             .iter()
             .try_for_each(|cause| cause.write(draft))
             .map_err(|broken| Problem::invalid(vec![broken]))?;
     }
-    let key = key.map(|key| commit_key(&key, route, request, &body));
+    let key = key.map(|key| commit_key(&key, route, request, &body, app.broker.secrets()));
     Ok(Asked { tenant, form, drafts, key })
 }
 
@@ -135,6 +131,9 @@ fn refusal(form: Form, error: PublishError) -> Problem {
     match error {
         PublishError::Log(LogError::IdTaken { index, .. }) => {
             Problem::id_taken(&pointer_to(form, index, "id"), &error.to_string())
+        }
+        PublishError::Refused(refusals) => {
+            Problem::invalid(refusals.into_iter().map(|one| placed(form, one)).collect())
         }
         other => other.into(),
     }
@@ -214,19 +213,8 @@ fn pointer_to(form: Form, index: usize, member: &str) -> String {
     }
 }
 
-/// A type is known when functions can subscribe to it, or when it is in a catalog.
-fn refuse_unknown(app: &App, tenant: TenantId, form: Form, drafts: &[EventDraft]) -> Result<(), Problem> {
-    let is_known = |draft: &EventDraft| {
-        let name = draft.event_type.as_str();
-        app.broker.event_type(tenant, name).is_some()
-            || app.broker.event_mode(tenant, name) != EventMode::Notify
-    };
-    let unknown = drafts.iter().enumerate().filter(|(_, draft)| !is_known(draft)).take(100);
-    let unknown: Vec<Violation> = unknown
-        .map(|(index, draft)| {
-            let detail = format!("the event type {} is in no catalog", draft.event_type);
-            Violation::new(pointer_to(form, index, "type"), detail).with_code("unknown_type")
-        })
-        .collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
+/// A broken rule of one of the events, as a rule of the document.
+fn placed(form: Form, refusal: Refusal) -> Violation {
+    let place = pointer_to(form, refusal.index, "");
+    refusal.violation.under(place.trim_end_matches('/'))
 }

@@ -1,21 +1,28 @@
 //! Putting a delivery together: which headers and which body an event goes out with.
 
 use super::Outgoing;
+use super::bodies::{body, media_type};
 use super::headers::{SIGNATURE, USER_AGENT, delivery_id, redacted};
 use super::signature::{LiveSecret, Signer};
-use crate::model::cloudevent::push_cloudevent;
-use crate::model::{BodyFormat, Destination, ReplayId, RequestNote, StoredEvent, UnixMillis};
-use bytes::Bytes;
+use crate::model::{BodyFormat, Destination, ReplayId, RequestNote, StoredEvent, TenantId, UnixMillis};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+/// Gives the format that events of a type have where a destination names none.
+pub type FormatOf = Arc<dyn Fn(TenantId, &str) -> BodyFormat + Send + Sync>;
+
 /// A destination ready to be sent to: what does not change from delivery to delivery.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Recipient {
     url: String,
     timeout: Duration,
-    format: BodyFormat,
+    /// `None`: that of the event's type.
+    format: Option<BodyFormat>,
+    format_of: FormatOf,
     signature_header: String,
-    fixed: Vec<(String, String)>,
+    /// Headers that the user adds.
+    custom: Vec<(String, String)>,
     note: RequestNote,
     signers: Vec<(LiveSecret, Signer)>,
     id: crate::model::DestinationId,
@@ -23,30 +30,22 @@ pub struct Recipient {
 
 impl Recipient {
     /// From a destination and its secrets in the clear, the current one first.
-    pub fn new(destination: &Destination, secrets: &[LiveSecret]) -> Self {
-        let format = destination.format.unwrap_or(BodyFormat::Envelope);
-        let content_type = match format {
-            BodyFormat::Cloudevents => "application/cloudevents+json",
-            _ => "application/json",
-        };
-        let mut fixed = vec![
-            ("User-Agent".to_owned(), USER_AGENT.to_owned()),
-            ("Content-Type".to_owned(), content_type.to_owned()),
-        ];
-        fixed.extend(destination.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    pub fn new(destination: &Destination, secrets: &[LiveSecret], format_of: FormatOf) -> Self {
         Self {
             url: destination.url.clone(),
             timeout: Duration::from_millis(destination.timeout_ms),
-            format,
+            format: destination.format,
+            format_of,
             signature_header: destination.signature_header.clone(),
-            fixed,
+            custom: destination.headers.clone().into_iter().collect(),
             note: note_of(destination),
             signers: secrets.iter().map(|secret| (secret.clone(), Signer::new(secret.text()))).collect(),
             id: destination.id,
         }
     }
 
-    /// What the delivery log keeps of a request of this time besides its event.
+    /// What the delivery log keeps of a request of this time besides its event. Whether it is a `CloudEvent` depends on
+    /// that: [`Recipient::sends_cloudevent`].
     pub fn note(&self, replay: Option<ReplayId>, now: UnixMillis) -> RequestNote {
         let signatures = self.live_signers(now).count().min(usize::from(u8::MAX)) as u8;
         RequestNote { signatures, replay, ..self.note.clone() }
@@ -65,10 +64,13 @@ impl Recipient {
         replay: Option<ReplayId>,
         now: UnixMillis,
     ) -> Outgoing {
-        let body = self.body(event);
+        let format = self.format_of(event);
+        let body = body(event, format);
         let seconds = now.0.div_euclid(1000);
-        let mut headers = Vec::with_capacity(self.fixed.len() + 8);
-        headers.extend_from_slice(&self.fixed);
+        let mut headers = Vec::with_capacity(self.custom.len() + 10);
+        headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
+        headers.push(("Content-Type".to_owned(), media_type(format).to_owned()));
+        headers.extend_from_slice(&self.custom);
         let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
         push("webhook-id", event.id().as_str().to_owned());
         push("webhook-timestamp", seconds.to_string());
@@ -87,25 +89,19 @@ impl Recipient {
         Outgoing { url: self.url.clone(), headers, body, timeout: self.timeout }
     }
 
-    /// The envelope is the log's own bytes; other formats are built.
-    fn body(&self, event: &StoredEvent) -> Bytes {
-        let mut out = Vec::new();
-        match self.format {
-            BodyFormat::Cloudevents => push_cloudevent(event, &mut out),
-            BodyFormat::Resource => {
-                let head = format!(
-                    r#"{{"id":"{}","object":"event","type":"{}","data":"#,
-                    event.id(),
-                    event.event_type()
-                );
-                out.extend_from_slice(head.as_bytes());
-                out.extend_from_slice(&event.data());
-                let tail = format!(r#","created_at":"{}","request_id":null}}"#, event.timestamp());
-                out.extend_from_slice(tail.as_bytes());
-            }
-            BodyFormat::Envelope | BodyFormat::Run | BodyFormat::Audit => return event.envelope(),
-        }
-        out.into()
+    fn format_of(&self, event: &StoredEvent) -> BodyFormat {
+        self.format.unwrap_or_else(|| (self.format_of)(event.tenant(), event.event_type().as_str()))
+    }
+
+    /// Whether an event goes out as a `CloudEvent`.
+    pub fn sends_cloudevent(&self, event: &StoredEvent) -> bool {
+        self.format_of(event) == BodyFormat::Cloudevents
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -113,7 +109,7 @@ fn note_of(destination: &Destination) -> RequestNote {
     let is_usual = destination.signature_header.eq_ignore_ascii_case(SIGNATURE);
     let custom = destination.headers.iter();
     RequestNote {
-        is_cloudevent: destination.format == Some(BodyFormat::Cloudevents),
+        is_cloudevent: false,
         signatures: 0,
         signature_header: (!is_usual).then(|| destination.signature_header.clone()),
         headers: custom.map(|(name, value)| (name.clone(), redacted(name, value).to_owned())).collect(),

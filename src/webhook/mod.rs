@@ -5,6 +5,7 @@
 //! the guard has not seen.
 
 pub mod address;
+pub mod bodies;
 pub mod call;
 pub mod client;
 pub mod delivery;

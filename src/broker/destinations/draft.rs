@@ -162,12 +162,7 @@ fn read_format(value: &Value) -> Result<Option<BodyFormat>, String> {
     if value.is_null() {
         return Ok(None);
     }
-    match one_of(value, "envelope, resource or cloudevents")? {
-        BodyFormat::Run | BodyFormat::Audit => {
-            Err("run and audit come with their catalogs: envelope, resource or cloudevents".to_owned())
-        }
-        format => Ok(Some(format)),
-    }
+    one_of(value, "envelope, resource, run, audit or cloudevents").map(Some)
 }
 
 fn read_rate(value: &Value) -> Result<Option<u32>, String> {

@@ -6,6 +6,7 @@
 use super::lag::lag_of;
 use super::shown::shown;
 use crate::actors::Keeper;
+use crate::broker::event_types::Formats;
 use crate::clock;
 use crate::delivery::lifecycle::{Changed, Request, Told, change};
 use crate::log::{Change, Commit, EventLog, Later, LogError};
@@ -22,12 +23,13 @@ use tokio::sync::{Mutex, MutexGuard};
 #[derive(Clone)]
 pub(crate) struct Life {
     log: Arc<dyn EventLog>,
+    formats: Formats,
     managing: Arc<Mutex<()>>,
 }
 
 impl Life {
-    pub(crate) fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log, managing: Arc::default() }
+    pub(in crate::broker) fn new(log: Arc<dyn EventLog>, formats: Formats) -> Self {
+        Self { log, formats, managing: Arc::default() }
     }
 
     /// Held while what the log keeps of destinations, keys and tenants is read and then changed.
@@ -74,7 +76,8 @@ impl Life {
         about: &Destination,
         consumer: &ConsumerState,
     ) -> Result<EventDraft, LogError> {
-        let data = shown(about, lag_of(&*self.log, about, consumer).await?, consumer.health);
+        let format = self.formats.of_all(about.tenant);
+        let data = shown(about, format, lag_of(&*self.log, about, consumer).await?, consumer.health);
         Ok(EventDraft {
             id: None,
             event_type: EventType::parse(name).expect("the broker's own types are types"),

@@ -185,7 +185,8 @@ impl Broker {
     /// A destination as the API shows it.
     pub async fn shown(&self, destination: &Destination) -> Result<serde_json::Value, LogError> {
         let consumer = self.log().consumer(destination.id).unwrap_or_default();
-        Ok(shown(destination, lag_of(&**self.log(), destination, &consumer).await?, consumer.health))
+        let format = self.0.formats.of_all(destination.tenant);
+        Ok(shown(destination, format, lag_of(&**self.log(), destination, &consumer).await?, consumer.health))
     }
 
     async fn start_place(

@@ -1,11 +1,12 @@
 //! How a destination looks to others: in the API's answers and as `data` of the events about it.
 
 use super::Lag;
-use crate::model::{Destination, Health, Timestamp};
+use crate::model::{BodyFormat, Destination, Health, Timestamp};
 use serde_json::{Value, json};
 
-/// A destination as the API shows it: everything but its secrets.
-pub(crate) fn shown(one: &Destination, lag: Lag, health: Health) -> Value {
+/// A destination as the API shows it: everything but its secrets. `format` is that of all events where the destination
+/// names none, `None` when it depends on their type.
+pub(crate) fn shown(one: &Destination, format: Option<BodyFormat>, lag: Lag, health: Health) -> Value {
     let events: Vec<String> = if one.events.is_empty() {
         vec!["*".to_owned()]
     } else {
@@ -17,7 +18,7 @@ pub(crate) fn shown(one: &Destination, lag: Lag, health: Health) -> Value {
         "description": one.description,
         "events": events,
         "filter": one.filter,
-        "format": one.format.map_or(json!("envelope"), |format| json!(format)),
+        "format": one.format.or(format),
         "status": one.status,
         "deactivation": one.deactivation,
         "verification": one.verification,

@@ -7,7 +7,6 @@ use crate::clock;
 use crate::delivery::lifecycle::{Request, change};
 use crate::model::{Destination, DestinationId, DestinationStatus, Sequence, TenantId, Timestamp};
 use crate::webhook::Answer;
-use crate::webhook::delivery::Recipient;
 use std::sync::Arc;
 
 /// What becomes of the events that a destination has not been sent when it is switched on again.
@@ -83,7 +82,7 @@ impl Broker {
             return Err(ManageError::Off);
         }
         let question = Question::new(&current).ok_or(ManageError::NothingToVerify)?;
-        let recipient = Recipient::new(&current, &open_secrets(self.secrets(), &current));
+        let recipient = self.recipient(&current, &open_secrets(self.secrets(), &current));
         let answer = self.ask(tenant, question.request(&recipient, 1)).await?;
         let consented = question.is_answered_by(&answer);
         if consented {

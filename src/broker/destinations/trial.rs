@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::webhook::delivery::Recipient;
 use crate::webhook::signature::LiveSecret;
-use crate::webhook::unlogged::unlogged;
+use crate::webhook::unlogged::{Sample, unlogged, unlogged_run};
 use crate::webhook::{Answer, Outgoing};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -56,7 +56,7 @@ impl Broker {
             return Err(ManageError::Invalid(violations));
         }
         let event_type = event_type.unwrap_or_else(|| first_type(&destination));
-        let recipient = Recipient::new(&destination, &open_secrets(self.secrets(), &destination));
+        let recipient = self.recipient(&destination, &open_secrets(self.secrets(), &destination));
         self.try_recipient(tenant, &recipient, event_type).await
     }
 
@@ -84,7 +84,7 @@ impl Broker {
         let mut destination = blank(new_destination_id(now), tenant, Sequence::ZERO, now, config);
         let secret = draft.secret.clone().flatten().map(|text| LiveSecret::new(text, None));
         update(&mut destination, draft);
-        let recipient = Recipient::new(&destination, secret.as_slice());
+        let recipient = self.recipient(&destination, secret.as_slice());
         self.try_recipient(tenant, &recipient, event_type.unwrap_or_else(|| first_type(&destination))).await
     }
 
@@ -94,11 +94,25 @@ impl Broker {
         recipient: &Recipient,
         event_type: EventType,
     ) -> Result<Trial, ManageError> {
-        let event = unlogged(tenant, event_type, Bytes::from_static(br#"{"test":true}"#));
+        let event = self.sample_or(tenant, event_type);
         let mut sent = recipient.request(&event, 1, None, clock::now());
         sent.headers.push((TEST_HEADER.to_owned(), "true".to_owned()));
         let answer = self.ask(tenant, sent.clone()).await?;
         Ok(Trial { event, sent, answer })
+    }
+
+    /// The type's own sample, as if it happened now; the plainest event where there is none.
+    fn sample_or(&self, tenant: TenantId, event_type: EventType) -> StoredEvent {
+        let known = self.event_type(tenant, event_type.as_str());
+        let Some(sample) = known.as_ref().and_then(|known| known.sample.as_ref()) else {
+            return unlogged(tenant, event_type, Bytes::from_static(br#"{"test":true}"#));
+        };
+        let sample = Sample {
+            pipeline: sample.pipeline.as_deref().map(Into::into),
+            run_id: sample.run_id.as_deref().map(Into::into),
+            data: Bytes::from(sample.data.clone()),
+        };
+        unlogged_run(tenant, event_type, sample)
     }
 
     /// Makes one request for a caller who waits for it.

@@ -2,7 +2,12 @@
 //!
 //! What must hold: a type that functions are subscribed to keeps the mode they were subscribed in.
 
+mod admit;
 mod draft;
+mod formats;
+
+pub use admit::Refusal;
+pub(super) use formats::Formats;
 
 use super::Broker;
 use crate::log::{Change, Commit, LogError};
