@@ -15,10 +15,10 @@ async fn a_filter_that_no_longer_compiles_keeps_its_destination_waiting_and_lose
     config.storage.path = folder.path().to_owned();
     (config.delivery.allow_http, config.delivery.allow_networks) =
         (true, vec!["127.0.0.0/8".parse().unwrap()]);
-    // Nothing listens there, so that each event that gets through waits as a retry.
+    // It hangs up, so that each event that gets through waits as a retry.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    std::thread::spawn(move || listener.incoming().for_each(drop));
     let broker = Broker::with_log(config, Arc::new(MemoryLog::default())).unwrap();
     let tenant = broker.log().management().tenants.values().next().unwrap().number;
     let body = json!({"url": url, "verification": "none"});
