@@ -138,7 +138,7 @@ fn passed(outcome: &PreOutcome) -> String {
     if !ignored.is_empty() {
         data.insert("ignored".to_owned(), json!(ignored));
     }
-    let params = String::from_utf8_lossy(&outcome.params()).into_owned();
+    let params = String::from_utf8_lossy(&outcome.kept_params()).into_owned();
     let params = RawValue::from_string(params).ok();
     let data = Shown { data, params };
     serde_json::to_string(&Success { status: "success", message: "Event published successfully", data })

@@ -72,6 +72,16 @@ impl fmt::Display for EventType {
     }
 }
 
+/// Data with what its schema marks `writeOnly`: for functions only, never kept, never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WholeData(pub Bytes);
+
+impl fmt::Debug for WholeData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WholeData(..)")
+    }
+}
+
 /// An event as published, every member already checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventDraft {

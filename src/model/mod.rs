@@ -30,7 +30,7 @@ pub use destination::{
     BodyFormat, Deactivation, DeactivationReason, Destination, DestinationStatus, Ordering, RetryPolicy,
     SealedSecret, Verification,
 };
-pub use event::{EventDraft, EventType};
+pub use event::{EventDraft, EventType, WholeData};
 pub use event_type::{EventTypeDefinition, EventTypes, SampleEvent};
 pub use expression::{ExpressionError, MAX_EXPRESSION_BYTES, PayloadFilter};
 pub use filter::{EventFilter, TypePattern};

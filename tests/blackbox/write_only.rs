@@ -1,6 +1,6 @@
 //! What a schema marks `writeOnly`: taken, checked, and nowhere to be found afterwards.
 
-use crate::support::{ADMIN, PUBLISHER, Receiver, Request, Server, Settings};
+use crate::support::{ADMIN, PUBLISHER, Receiver, Reply, Request, Server, Settings};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -71,4 +71,49 @@ fn what_is_secret_is_checked_before_it_is_taken_out_and_not_told_when_it_is_wron
     let long = format!("{PASSWORD}-and-some-more");
     let kept = server.publish(&json!({"type": "user.created", "data": {"a": 1, "password": long}}));
     assert_eq!(kept["data"], json!({"a": 1}));
+}
+
+/// A function at this endpoint that is asked before users are created.
+fn subscribe(server: &Server, receiver: &Receiver) {
+    let made = server.post("/api/v1/functions", &json!({"name": "Hash", "url": receiver.url()})).must(201);
+    let body = json!({"function_id": made["id"]});
+    server.post("/api/cloud/events/PRE_USER_CREATE/subscribe/", &body).must(200);
+}
+
+#[test]
+fn functions_of_a_pre_event_are_given_the_secrets_and_the_log_is_not() {
+    let mut server = Settings::new().with("events.catalogs", r#"["taruvi"]"#).start();
+    let hash = "argon2-of-hunter2-and-hunter3";
+    let answer = json!({"patch": {"password": hash, "username": "ada.l"}}).to_string();
+    let function = Receiver::start(move |_| Reply::Answer(200, Vec::new(), answer.clone()));
+    subscribe(&server, &function);
+    let listener = Receiver::willing();
+    server.post("/api/v1/destinations", &listener.destination()).must(201);
+    let data = json!({"username": "ada", "email": "a@b.example", "password": PASSWORD});
+    let event = json!({"id": "evt_pre", "type": "PRE_USER_CREATE", "data": data});
+    let answered = server.post("/api/v1/events?wait=true", &event).must(201);
+    assert_eq!(answered["data"]["params"], json!({"username": "ada.l", "email": "a@b.example"}));
+    assert_eq!(function.wait_for(1)[0].json()["data"], data);
+    assert_eq!(listener.wait_for(1)[0].json()["data"], json!({"username": "ada", "email": "a@b.example"}));
+    let records = server.send(&Request::get("/api/v1/invocations").key(ADMIN)).text();
+    assert!(records.contains("ada.l") && !records.contains(PASSWORD) && !records.contains(hash), "{records}");
+    server.kill();
+    assert_ne!(files_with(server.folder(), "ada.l"), Vec::<String>::new());
+    assert_eq!(files_with(server.folder(), PASSWORD), Vec::<String>::new());
+}
+
+#[test]
+fn a_pre_event_is_checked_before_functions_are_asked_and_after_they_have_changed_it() {
+    let server = Settings::new().with("events.catalogs", r#"["taruvi"]"#).start();
+    let function = Receiver::start(|_| {
+        Reply::Answer(200, Vec::new(), json!({"patch": {"email": "nobody"}}).to_string())
+    });
+    subscribe(&server, &function);
+    let wrong = json!({"type": "PRE_USER_CREATE", "data": {"username": "ada", "email": 5}});
+    assert_eq!(server.post("/api/v1/events?wait=true", &wrong).pointers(), ["/data/email"]);
+    assert_eq!((server.head(), function.deliveries().len()), (0, 0));
+    let event = json!({"type": "PRE_USER_CREATE", "data": {"username": "ada", "email": "a@b.example"}});
+    let refused = server.post("/api/v1/events?wait=true", &event).must(422);
+    assert_eq!(refused["code"], "EXECUTION_ERROR");
+    assert_eq!(refused["data"]["errors"][0]["pointer"], "/email", "{refused}");
 }

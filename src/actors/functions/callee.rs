@@ -3,7 +3,7 @@
 use super::{FunctionSurroundings, Work};
 use crate::clock;
 use crate::delivery::gate::{Failure, Reply, read_reply};
-use crate::model::{EventMode, FailureKind, Function, StoredEvent, Target, TenantId, UnixMillis};
+use crate::model::{EventMode, FailureKind, Function, StoredEvent, Target, UnixMillis};
 use crate::webhook::SendError;
 use crate::webhook::call::{CallHead, FunctionEndpoint};
 use crate::webhook::client::WebhookClient;
@@ -82,9 +82,6 @@ pub trait FunctionHost: Send + Sync + 'static {
 
     /// Runs a function of the program; dropping the future ends the run.
     fn run(&self, function: &Function, call: Call) -> BoxFuture<'static, Result<Reply, Failure>>;
-
-    /// The rules that changed params break, by pointer.
-    fn check_params(&self, tenant: TenantId, event_type: &str, params: &[u8]) -> Vec<(String, String)>;
 }
 
 /// How a call ended.

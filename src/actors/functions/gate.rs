@@ -10,8 +10,8 @@ use crate::clock;
 use crate::delivery::gate::{Action, Failure, GateMachine, Input, Member, MemberState, Reply};
 use crate::log::{Change, Commit};
 use crate::model::{
-    ClosedGate, EncodeAs, EventDraft, FailureKind, GateChange, GateOutcome, InvocationId, InvocationRecord,
-    InvocationStatus, Patch, StoredEvent, UnixMillis, apply_patches, task_id,
+    CheckBudget, ClosedGate, EncodeAs, EventDraft, FailureKind, GateChange, GateOutcome, InvocationId,
+    InvocationRecord, InvocationStatus, Patch, StoredEvent, UnixMillis, WholeData, apply_patches, task_id,
 };
 use actix::prelude::*;
 use bytes::Bytes;
@@ -109,28 +109,57 @@ impl GateActor {
     /// The event with what the stages so far made of its params.
     fn event_by_now(&self) -> Arc<StoredEvent> {
         let patches = self.patches();
-        if patches.is_empty() {
-            return Arc::clone(&self.order.event);
+        match (patches.is_empty(), &self.order.whole) {
+            (true, None) => Arc::clone(&self.order.event),
+            (true, Some(whole)) => Arc::new(with_params(&self.order.event, whole.0.clone())),
+            (false, _) => {
+                let (params, _) = apply_patches(&self.params(), &patches);
+                Arc::new(with_params(&self.order.event, params.into()))
+            }
         }
-        let (params, _) = apply_patches(&self.order.event.data(), &patches);
-        Arc::new(with_params(&self.order.event, params))
+    }
+
+    /// The params as they were published, secrets included.
+    fn params(&self) -> Bytes {
+        self.order.whole.as_ref().map_or_else(|| self.order.event.data(), |whole| whole.0.clone())
+    }
+
+    /// What the log may keep of params.
+    fn storable(&self, params: Bytes) -> Bytes {
+        let kept = self.order.schema.as_ref().and_then(|schema| schema.without_secrets(&params));
+        kept.unwrap_or(params)
+    }
+
+    /// Remembers the params for who waits where the log cannot keep all of them; gives what it can.
+    fn without_secrets(&self, params: Bytes) -> Option<String> {
+        let kept = self.storable(params.clone());
+        if kept != params
+            && let Some(seat) = self.around.gates.get(self.order.gate.tenant, self.order.gate.sequence)
+        {
+            seat.remember(WholeData(params));
+        }
+        (kept != self.order.event.data()).then(|| String::from_utf8(kept.into()).ok()).flatten()
+    }
+
+    /// The rules that changed params break.
+    fn broken(&self, params: &[u8]) -> Vec<(String, String)> {
+        let Some(schema) = &self.order.schema else { return Vec::new() };
+        let broken = schema.check(params, &mut CheckBudget::default());
+        broken.into_iter().map(|one| (one.pointer, one.detail)).collect()
     }
 
     fn close(&mut self, outcome: GateOutcome, context: &mut Context<Self>) {
         let gate = &self.order.gate;
         let patches = self.patches();
-        let (mut params, mut conflicts) = (None, Vec::new());
+        let (mut params, mut conflicts, mut broken) = (self.params(), Vec::new(), Vec::new());
         if !patches.is_empty() {
-            let (merged, overwritten) = apply_patches(&self.order.event.data(), &patches);
-            params = String::from_utf8(merged).ok();
-            conflicts = overwritten;
+            let (merged, overwritten) = apply_patches(&params, &patches);
+            (params, conflicts) = (Bytes::from(merged), overwritten);
+            if outcome == GateOutcome::Passed {
+                broken = self.broken(&params);
+            }
         }
-        let check =
-            |params: &String| self.around.host.check_params(gate.tenant, &gate.event_type, params.as_bytes());
-        let broken = match (outcome, &params) {
-            (GateOutcome::Passed, Some(params)) => check(params),
-            _ => Vec::new(),
-        };
+        let params = self.without_secrets(params);
         let outcome = if broken.is_empty() { outcome } else { GateOutcome::Failed };
         let records = (0..gate.tasks.len()).filter_map(|member| self.record(member)).collect();
         let (tenant, sequence) = (gate.tenant, gate.sequence);
@@ -153,7 +182,7 @@ impl GateActor {
             (MemberState::Agreed, Some(Ok(reply))) => {
                 record.status = InvocationStatus::Success;
                 if let Reply::Patch(json) = reply {
-                    record.patch = Some(json.clone());
+                    record.patch = String::from_utf8(self.storable(json.clone().into()).into()).ok();
                 }
                 return Some(record);
             }
@@ -204,14 +233,14 @@ impl GateActor {
     }
 }
 
-fn with_params(event: &StoredEvent, params: Vec<u8>) -> StoredEvent {
+fn with_params(event: &StoredEvent, params: Bytes) -> StoredEvent {
     let draft = EventDraft {
         id: None,
         event_type: event.event_type().clone(),
         timestamp: None,
         pipeline: event.pipeline().map(Into::into),
         run_id: event.run_id().map(Into::into),
-        data: Bytes::from(params),
+        data: params,
         extensions: event.extensions().cloned(),
     };
     let place = EncodeAs {

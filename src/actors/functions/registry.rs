@@ -201,7 +201,8 @@ impl FunctionRegistry {
     /// The event is durable: its run begins, unless it was published before.
     fn published(&mut self, published: Published, context: &mut Context<Self>) {
         let Published { publication, result } = published;
-        let GatePublication { mut gate, consumers, deadline, detached, begun, .. } = publication;
+        let GatePublication { mut gate, consumers, deadline, schema, whole, detached, begun, .. } =
+            publication;
         let committed = match result {
             Ok(committed) => committed,
             Err(error) => return drop(begun.send(Err(error))),
@@ -215,7 +216,7 @@ impl FunctionRegistry {
         gate.opened_at = event.stored_at();
         let seat = self.around.gates.begin(gate.clone());
         let sequence = gate.sequence;
-        self.run(GateOrder { gate, event, consumers, deadline }, context);
+        self.run(GateOrder { gate, event, consumers, deadline, schema, whole }, context);
         let is_alone = begun.send(Ok(Begun { committed, seat: Some(seat) })).is_err();
         if let (true, false, Some((actor, _))) = (is_alone, detached, self.gates.get(&sequence)) {
             actor.do_send(CancelGate(sequence));

@@ -2,10 +2,12 @@
 //! for POST events.
 
 use crate::log::{Commit, Committed, LogError};
-use crate::model::{ClosedGate, DestinationId, Gate, Sequence, StoredEvent, TenantId, UnixMillis};
+use crate::model::{
+    ClosedGate, DataSchema, DestinationId, Gate, Sequence, StoredEvent, TenantId, UnixMillis, WholeData,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{oneshot, watch};
 
 /// What came of a run, or why that is not known.
@@ -22,6 +24,10 @@ pub(in crate::actors) struct GateOrder {
     pub(in crate::actors) consumers: Vec<DestinationId>,
     /// All of it is over by then.
     pub(in crate::actors) deadline: Option<UnixMillis>,
+    /// What the params must be, also when functions have changed them.
+    pub(in crate::actors) schema: Option<DataSchema>,
+    /// The params with their secrets, when the event has some.
+    pub(in crate::actors) whole: Option<WholeData>,
 }
 
 /// A PRE event that is to be made durable and run.
@@ -35,6 +41,10 @@ pub struct GatePublication {
     pub consumers: Vec<DestinationId>,
     /// All of it is over by then.
     pub deadline: Option<UnixMillis>,
+    /// What the params must be, also when functions have changed them.
+    pub schema: Option<DataSchema>,
+    /// The params with their secrets, when the event has some: functions are given these.
+    pub whole: Option<WholeData>,
     /// It goes on when nobody waits.
     pub detached: bool,
     /// Who hears that it has begun; when that is nobody, a run that is not detached ends at once.
@@ -55,6 +65,8 @@ pub struct Begun {
 pub struct Seat {
     gate: Gate,
     result: watch::Sender<Option<GateResult>>,
+    /// The params that came of it, when there are secrets in them.
+    whole: OnceLock<WholeData>,
     waiting: AtomicUsize,
     /// It goes on when nobody waits.
     detached: AtomicBool,
@@ -65,12 +77,23 @@ pub struct Seat {
 impl Seat {
     fn new(gate: Gate) -> Self {
         let (waiting, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { gate, result: watch::Sender::new(None), waiting, detached, stages: AtomicU8::new(0) }
+        let (result, whole) = (watch::Sender::new(None), OnceLock::new());
+        Self { gate, result, whole, waiting, detached, stages: AtomicU8::new(0) }
     }
 
     /// The run.
     pub fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The params that came of it with their secrets, once its result is told; `None` when they have none.
+    pub fn whole(&self) -> Option<WholeData> {
+        self.whole.get().cloned()
+    }
+
+    /// Remembers the params that come of it, which the log does not keep.
+    pub fn remember(&self, whole: WholeData) {
+        let _ = self.whole.set(whole);
     }
 
     /// A stage begins.

@@ -4,9 +4,7 @@
 //! A type without a schema costs one lookup.
 
 use super::super::{Broker, PublishError};
-use crate::model::{CheckBudget, EventDraft, EventMode, EventTypeDefinition, TenantId, Violation};
-use bytes::Bytes;
-use std::sync::Arc;
+use crate::model::{CheckBudget, DataSchema, EventDraft, EventMode, TenantId, Violation, WholeData};
 
 /// The most broken rules that one publish names.
 const MAX_REFUSALS: usize = 100;
@@ -20,37 +18,37 @@ pub struct Refusal {
     pub violation: Violation,
 }
 
-/// The data of an event with its secrets, for functions only.
-#[derive(Clone, PartialEq, Eq)]
-pub(in crate::broker) struct Whole(pub(in crate::broker) Bytes);
-
-impl std::fmt::Debug for Whole {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Whole(..)")
-    }
+/// What was found out about an event whose type has a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct Admitted {
+    /// The schema that it satisfies.
+    pub(in crate::broker) schema: DataSchema,
+    /// Its data as published, when it held secrets.
+    pub(in crate::broker) whole: Option<WholeData>,
 }
 
 impl Broker {
-    /// Checks drafts against their types and takes the secrets out of them. Gives the data as it was of those that had
-    /// any.
+    /// Checks drafts against their types and takes the secrets out of them. Gives what was found out about those whose
+    /// types have schemas, in their order.
     pub(in crate::broker) fn admit(
         &self,
         tenant: TenantId,
         drafts: &mut [EventDraft],
-    ) -> Result<Vec<(usize, Whole)>, PublishError> {
+    ) -> Result<Vec<Admitted>, PublishError> {
         let management = self.log().management();
         let own = management.event_types.get(&tenant);
         let rejects_unknown = self.config().events.rejects_unknown();
         let mut budget = CheckBudget::default();
-        let (mut refused, mut with_secrets) = (Vec::new(), Vec::new());
+        let (mut refused, mut admitted) = (Vec::new(), Vec::new());
         for (index, draft) in drafts.iter_mut().enumerate() {
             let name = draft.event_type.as_str();
             let known = own.and_then(|own| own.get(name)).or_else(|| self.0.shipped_types.get(name));
             let broken = match known {
                 Some(known) => {
-                    let (broken, whole) = check(known, draft, &mut budget);
-                    with_secrets.extend(whole.map(|whole| (index, whole)));
-                    broken
+                    let Some(schema) = &known.schema else { continue };
+                    let broken = schema.check(&draft.data, &mut budget);
+                    admitted.push(without_secrets(schema, draft));
+                    broken.into_iter().map(|violation| violation.under("/data")).collect()
                 }
                 None if rejects_unknown && self.shipped_mode(name) == EventMode::Notify => {
                     vec![unknown(name)]
@@ -63,20 +61,14 @@ impl Broker {
             }
         }
         refused.truncate(MAX_REFUSALS);
-        if refused.is_empty() { Ok(with_secrets) } else { Err(PublishError::Refused(refused)) }
+        if refused.is_empty() { Ok(admitted) } else { Err(PublishError::Refused(refused)) }
     }
 }
 
-fn check(
-    known: &Arc<EventTypeDefinition>,
-    draft: &mut EventDraft,
-    budget: &mut CheckBudget,
-) -> (Vec<Violation>, Option<Whole>) {
-    let Some(schema) = &known.schema else { return (Vec::new(), None) };
-    let broken = schema.check(&draft.data, budget);
+fn without_secrets(schema: &DataSchema, draft: &mut EventDraft) -> Admitted {
     let kept = schema.without_secrets(&draft.data);
-    let whole = kept.map(|kept| Whole(std::mem::replace(&mut draft.data, kept)));
-    (broken.into_iter().map(|violation| violation.under("/data")).collect(), whole)
+    let whole = kept.map(|kept| WholeData(std::mem::replace(&mut draft.data, kept)));
+    Admitted { schema: schema.clone(), whole }
 }
 
 fn unknown(name: &str) -> Violation {

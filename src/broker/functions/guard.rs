@@ -172,7 +172,8 @@ impl Broker {
         let Some(guard) = self.function_book().guards.get(&(tenant, id.to_owned())).cloned() else {
             return Ok(());
         };
-        let draft = self.checked(Event::new(&guard.post).id(format!("{id}_post")).data(data))?;
+        let mut draft = self.checked(Event::new(&guard.post).id(format!("{id}_post")).data(data))?;
+        self.admit(tenant, std::slice::from_mut(&mut draft))?;
         self.end_guard(tenant, id, vec![draft]).await
     }
 

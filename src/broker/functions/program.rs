@@ -144,10 +144,6 @@ impl FunctionHost for Program {
         }
         .boxed()
     }
-
-    fn check_params(&self, _: TenantId, _: &str, _: &[u8]) -> Vec<(String, String)> {
-        Vec::new()
-    }
 }
 
 fn told(error: tokio::task::JoinError) -> String {

@@ -10,7 +10,7 @@ use crate::log::{Change, Commit, CommitKey, EventLog, LogError};
 use crate::model::{
     ClosedGate, DestinationId, EncodeAs, EventDraft, EventId, EventMode, FailureKind, Function, FunctionBook,
     Gate, GateChange, GateOutcome, InvocationId, InvocationRecord, InvocationStatus, OnError, Sequence,
-    StoredEvent, Subscription, Task, TenantId, Timestamp, UnixMillis, task_id,
+    StoredEvent, Subscription, Task, TenantId, Timestamp, UnixMillis, WholeData, task_id,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct Publication {
     pub(crate) is_replayed: bool,
     tasks: Vec<PublishedTask>,
     run: Run,
+    /// The params with their secrets, when this publish stored them and nobody changed them.
+    whole: Option<WholeData>,
     actors: Actors,
 }
 
@@ -68,6 +70,8 @@ pub struct PreOutcome {
     pub tasks: Vec<PublishedTask>,
     /// How it ended, with every record.
     pub closed: Arc<ClosedGate>,
+    /// The params with their secrets, when there are some and this process has seen the run.
+    whole: Option<WholeData>,
 }
 
 impl PreOutcome {
@@ -84,8 +88,13 @@ impl PreOutcome {
         })
     }
 
-    /// The params as the functions left them.
+    /// The params as the functions left them, with their secrets as far as they are known.
     pub fn params(&self) -> Bytes {
+        self.whole.as_ref().map_or_else(|| self.kept_params(), |whole| whole.0.clone())
+    }
+
+    /// The same as the log keeps them: without what the type's schema marks `writeOnly`.
+    pub fn kept_params(&self) -> Bytes {
         match &self.closed.params {
             Some(params) => Bytes::from(params.clone()),
             None => self.event.data(),
@@ -121,17 +130,18 @@ impl Publication {
 
     /// Waits until all have answered. Dropping the wait ends the run as cancelled, unless somebody else waits too.
     pub async fn wait(self) -> Result<PreOutcome, PublishError> {
-        let closed = match self.run {
-            Run::Over(closed) => closed,
+        let (closed, whole) = match self.run {
+            Run::Over(closed) => (closed, self.whole),
             Run::UnderWay(seat) => {
+                let running = Arc::clone(&seat);
                 let mut result = seat.enter();
                 let _waiting = Waiting { seat, actors: self.actors.clone(), sequence: self.event.sequence() };
                 let known = result.wait_for(Option::is_some).await;
                 let known = known.ok().and_then(|known| known.clone());
-                known.unwrap_or(Err(LogError::Closed))?
+                (known.unwrap_or(Err(LogError::Closed))?, running.whole())
             }
         };
-        Ok(PreOutcome { event: self.event, tasks: self.tasks, closed })
+        Ok(PreOutcome { event: self.event, tasks: self.tasks, closed, whole })
     }
 }
 
@@ -165,7 +175,7 @@ impl Broker {
     pub(super) async fn publish_gate(
         &self,
         tenant: TenantId,
-        draft: EventDraft,
+        mut draft: EventDraft,
         options: PreOptions,
         mut changes: Vec<Change>,
     ) -> Result<Publication, PublishError> {
@@ -175,6 +185,9 @@ impl Broker {
         if self.0.gates.len() >= self.config().functions.max_gates {
             return Err(LogError::Overloaded.into());
         }
+        let admitted = self.admit(tenant, std::slice::from_mut(&mut draft))?.pop();
+        let (schema, whole) = admitted.map_or((None, None), |known| (Some(known.schema), known.whole));
+        let alone = whole.clone();
         let deadline = options.deadline.map(|left| clock::now().plus(left.as_millis() as u64));
         let plan = plan(&self.function_book(), tenant, &draft);
         let (tasks, consumers): (Vec<Task>, Vec<DestinationId>) = plan.into_iter().unzip();
@@ -192,7 +205,16 @@ impl Broker {
         let commit = Commit { tenant: Some(tenant), events: vec![draft], key: options.key, changes };
         let (begun, committed) = tokio::sync::oneshot::channel();
         let detached = options.detached;
-        self.0.actors.publish_gate(GatePublication { commit, gate, consumers, deadline, detached, begun });
+        self.0.actors.publish_gate(GatePublication {
+            commit,
+            gate,
+            consumers,
+            deadline,
+            schema,
+            whole,
+            detached,
+            begun,
+        });
         let begun = committed.await.unwrap_or(Err(LogError::Closed))?;
         let (Some(event), Some(is_fresh)) =
             (begun.committed.events.into_iter().next(), begun.committed.fresh.first().copied())
@@ -212,7 +234,8 @@ impl Broker {
         if let (Run::UnderWay(seat), true) = (&run, options.detached) {
             seat.detach();
         }
-        Ok(Publication { event, is_fresh, is_replayed, tasks, run, actors: self.0.actors.clone() })
+        let whole = alone.filter(|_| is_fresh && !is_replayed);
+        Ok(Publication { event, is_fresh, is_replayed, tasks, run, whole, actors: self.0.actors.clone() })
     }
 
     /// The run of an event that was published before: joined when it is under way.
