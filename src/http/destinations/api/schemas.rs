@@ -55,7 +55,7 @@ fn settings() -> Map<String, Value> {
         },
         "filter": {"type": ["string", "null"], "format": "cel", "description": "A CEL expression over an event."},
         "format": {
-            "enum": ["envelope", "resource", "cloudevents", null],
+            "enum": ["envelope", "resource", "run", "audit", "cloudevents", null],
             "description": "How bodies are written; null for the default of the event's type.",
         },
         "headers": {
