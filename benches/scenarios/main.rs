@@ -1,6 +1,6 @@
 //! What the broker reaches, each figure next to the bare limit measured in the same run.
 //!
-//! `cargo bench --bench scenarios -- [--quick] [publish] [batch] [latency] [webhook] [crowd] [retries] [stream] [log]`: without
+//! `cargo bench --bench scenarios -- [--quick] [publish] [batch] [latency] [webhook] [crowd] [retries] [stream] [log] [functions]`: without
 //! names all of them run. The broker is the real program in a folder of its own; load generators, receivers
 //! and the bare limits are this program started again (`--child`), so that nobody shares a runtime with it.
 //! Host noise is larger than many effects: compared things alternate, and medians of rounds are shown.
@@ -22,6 +22,7 @@ mod child;
 mod crowd;
 mod events;
 mod fanout;
+mod functions;
 mod http;
 mod latency;
 mod load;
@@ -58,6 +59,7 @@ const SCENARIOS: &[(&str, fn(Effort, &mut Report))] = &[
     ("retries", retries::run),
     ("stream", stream::run),
     ("log", log::run),
+    ("functions", functions::run),
 ];
 
 fn main() -> ExitCode {

@@ -1,4 +1,5 @@
-//! The fastest webhook endpoint that is one: reads each request whole, counts it, answers 200.
+//! The fastest webhook endpoint that is one: reads each request whole, counts it, answers 200 with an empty object, which
+//! is what a function says that agrees.
 
 use crate::{child, http};
 use memchr::memmem;
@@ -11,7 +12,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 /// What has arrived.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]

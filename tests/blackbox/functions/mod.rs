@@ -1,5 +1,6 @@
 //! Functions over HTTP, called by the real binary: what a function is sent, what its answer means, what is kept.
 
+mod access;
 mod answers;
 mod causes;
 mod crashes;
