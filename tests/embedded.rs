@@ -7,7 +7,7 @@ use campanile::broker::{
     Broker, Call, Event, Failure, GuardError, Guarded, InvocationAsk, Patched, PreOptions, PublishError,
     SubscribeOptions,
 };
-use campanile::model::{FailureKind, InvocationStatus, OnError};
+use campanile::model::{FailureKind, InvocationStatus, OnError, StoredEvent};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,6 +22,7 @@ const POST: &str = "POST_USER_CREATE";
 fn open(folder: &Path) -> Broker {
     let mut config = campanile::Config::default();
     config.storage.path = folder.join("events");
+    config.server.drain = Duration::from_millis(200);
     config.delivery.schedule = vec![Duration::from_secs(1); 5];
     Broker::open(config).unwrap()
 }
@@ -55,6 +56,13 @@ async fn invocations(broker: &Broker) -> Vec<(String, InvocationStatus)> {
     let ask = InvocationAsk { limit: 1000, ..InvocationAsk::default() };
     let page = broker.invocation_page(broker.default_tenant(), ask).await.unwrap();
     page.invocations.iter().rev().map(|one| (one.last.task.function_slug.clone(), one.status)).collect()
+}
+
+/// How far the only invocation on an event is.
+async fn status_on(broker: &Broker, event: &StoredEvent) -> Option<InvocationStatus> {
+    let ask = InvocationAsk { event: Some(event.id().clone()), limit: 10, ..InvocationAsk::default() };
+    let page = broker.invocation_page(broker.default_tenant(), ask).await.unwrap();
+    page.invocations.first().map(|one| one.status)
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -179,6 +187,29 @@ async fn a_circle_of_functions_that_publish_for_each_other_ends() {
     let published: Vec<bool> = (0..17).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
     // The first was caused by nothing, sixteen more by another; the one after those was refused.
     assert_eq!(published.iter().filter(|ok| **ok).count(), 16);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_function_waits_for_its_program() {
+    let (broker, folder) = started();
+    run_on(&broker, POST, "late", SubscribeOptions::default(), async |_| std::future::pending().await).await;
+    let event = broker.publish(Event::new(POST)).await.unwrap();
+    until("the function is called", async || {
+        status_on(&broker, &event).await == Some(InvocationStatus::Running)
+    })
+    .await;
+    broker.shutdown().await;
+    let broker = open(folder.path());
+    until("it is to run again", async || status_on(&broker, &event).await == Some(InvocationStatus::Running))
+        .await;
+    let (tell, told) = mpsc::channel();
+    run_on(&broker, POST, "late", SubscribeOptions::default(), move |call| {
+        tell.send(call.attempt()).unwrap();
+        std::future::ready(agreed())
+    })
+    .await;
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 1, "it has not failed meanwhile");
     broker.shutdown().await;
 }
 

@@ -36,7 +36,7 @@ mod system;
 mod verification;
 
 pub use functions::{
-    Begun, Call, FunctionHost, FunctionSetup, GatePublication, GateResult, RunningGates, Seat,
+    Begun, Call, FunctionHost, FunctionSetup, GatePublication, GateResult, RunningGates, Seat, Work,
 };
 pub use hub::{Hub, Setup, Start, Wanted};
 pub use meters::{LATENCY_BOUNDS_MS, Meter, Meters};

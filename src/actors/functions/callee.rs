@@ -36,6 +36,11 @@ impl Call {
         Self { event, task_id, attempt, left, cause }
     }
 
+    /// The same with less time.
+    pub(super) fn with_left(self, left: Duration) -> Self {
+        Self { left, ..self }
+    }
+
     /// The event. Its data are the params, with what earlier stages changed.
     pub fn event(&self) -> &Arc<StoredEvent> {
         &self.event
@@ -82,6 +87,9 @@ pub trait FunctionHost: Send + Sync + 'static {
 
     /// Runs a function of the program; dropping the future ends the run.
     fn run(&self, function: &Function, call: Call) -> BoxFuture<'static, Result<Reply, Failure>>;
+
+    /// Answers once a function of the program is registered: a program that starts again may not have done so yet.
+    fn registered(&self, function: &Function) -> BoxFuture<'static, ()>;
 }
 
 /// How a call ended.
@@ -134,6 +142,10 @@ impl Callee {
 
     async fn answer(self, call: Call) -> Result<Reply, Failure> {
         let Some((client, endpoint)) = &self.http else {
+            // Nobody waits for a POST event, so it can wait for the program.
+            if !self.may_patch {
+                self.host.registered(&self.function).await;
+            }
             let reply = self.host.run(&self.function, call).await?;
             return self.checked(reply);
         };

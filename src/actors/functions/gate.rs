@@ -1,7 +1,7 @@
 //! Runs one PRE event: feeds its machine, asks the subscriptions' actors, and makes the outcome durable before anybody
 //! hears of it.
 
-use super::callee::{Call, Ended, timed_out};
+use super::callee::{Call, Callee, Ended, timed_out};
 use super::messages::{Ask, Asked, Asker, CancelGate, GateKept, GateStopped, Withdraw};
 use super::subscription::SubscriptionActor;
 use super::{FunctionSurroundings, GateOrder};
@@ -14,6 +14,7 @@ use crate::model::{
     InvocationRecord, InvocationStatus, Patch, StoredEvent, UnixMillis, WholeData, apply_patches, task_id,
 };
 use actix::prelude::*;
+use actix_rt::task::JoinHandle;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub(super) struct GateActor {
     /// When each was asked, and what for an answer it had.
     asked: Vec<Option<(UnixMillis, Duration)>>,
     ended: Vec<Option<Ended>>,
+    /// Calls as they were asked for, until they are made without a subscription's actor.
+    calls: Vec<Option<Call>>,
+    /// Calls that no subscription's actor makes.
+    own_calls: Vec<(usize, JoinHandle<()>)>,
     closed: Option<Arc<ClosedGate>>,
     is_kept: bool,
 }
@@ -50,7 +55,20 @@ impl GateActor {
         let machine = GateMachine::new(order.gate.tasks.iter().map(member), order.deadline);
         let count = order.gate.tasks.len();
         let (asked, ended) = (vec![None; count], vec![None; count]);
-        Self { around, order, subscriptions, registry, machine, asked, ended, closed: None, is_kept: false }
+        let (calls, own_calls) = (vec![None; count], Vec::new());
+        Self {
+            around,
+            order,
+            subscriptions,
+            registry,
+            machine,
+            asked,
+            ended,
+            calls,
+            own_calls,
+            closed: None,
+            is_kept: false,
+        }
     }
 
     /// Feeds the machine one input, then performs everything it asks for.
@@ -82,14 +100,36 @@ impl GateActor {
         let task = task_id(gate.opened_at, id);
         let call = Call::new(Arc::clone(event), task, 1, left, self.around.host.cause_of(event));
         self.asked[member] = Some((clock::now(), left));
-        let asker = Asker::new(gate.sequence, member, context.address().recipient());
-        if let Some(actor) = &self.subscriptions[member] {
+        self.calls[member] = Some(call.clone());
+        match &self.subscriptions[member] {
             // What cannot be sent is dropped, and its asker says so.
-            actor.do_send(Ask { asker, call });
+            Some(actor) => {
+                let asker = Asker::new(gate.sequence, member, context.address().recipient());
+                actor.do_send(Ask { asker, call });
+            }
+            None => self.call_without_subscription(member, context),
         }
     }
 
+    /// The subscription ended meanwhile, or its actor died: it was there when the event was published.
+    fn call_without_subscription(&mut self, member: usize, context: &mut Context<Self>) {
+        let (Some((at, left)), Some(call)) = (self.asked[member], self.calls[member].take()) else { return };
+        let is_running = matches!(self.machine.state(member), Some(MemberState::Running { .. }));
+        let left = left.saturating_sub(Duration::from_millis(clock::now().since(at)));
+        if !is_running || left.is_zero() {
+            return;
+        }
+        let callee = Callee::new(&self.around, &self.order.works[member]);
+        let actor = context.address();
+        let task = actix_rt::spawn(async move {
+            let ended = Some(callee.call(call.with_left(left)).await);
+            actor.do_send(Asked { member, ended });
+        });
+        self.own_calls.push((member, task));
+    }
+
     fn withdraw(&self, member: usize) {
+        self.own_calls.iter().filter(|(own, _)| *own == member).for_each(|(_, task)| task.abort());
         if let Some(actor) = &self.subscriptions[member] {
             actor.do_send(Withdraw { gate: self.order.gate.sequence });
         }
@@ -262,6 +302,7 @@ impl Actor for GateActor {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         // This also runs while a panic unwinds: it only tells, and must not fail.
+        self.own_calls.iter().for_each(|(_, task)| task.abort());
         let (sequence, is_open) = (self.order.gate.sequence, !self.is_kept);
         let _ = self.registry.try_send(GateStopped { sequence, is_open });
     }
@@ -270,9 +311,10 @@ impl Actor for GateActor {
 impl Handler<Asked> for GateActor {
     type Result = ();
     fn handle(&mut self, asked: Asked, context: &mut Context<Self>) {
-        let agreed = asked.ended.result.is_ok();
+        let Some(ended) = asked.ended else { return self.call_without_subscription(asked.member, context) };
+        let agreed = ended.result.is_ok();
         if self.ended[asked.member].is_none() {
-            self.ended[asked.member] = Some(asked.ended);
+            self.ended[asked.member] = Some(ended);
         }
         self.step(Input::Answered { member: asked.member, agreed }, context);
     }

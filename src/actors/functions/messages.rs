@@ -3,9 +3,8 @@
 use super::callee::{Call, Ended};
 use super::{GatePublication, Work};
 use crate::delivery::destination::Outcome;
-use crate::delivery::gate::Failure;
 use crate::log::{Committed, LogError};
-use crate::model::{FailureKind, Requeue, Sequence, StoredEvent};
+use crate::model::{Requeue, Sequence, StoredEvent};
 use actix::{Message, Recipient};
 use std::sync::Arc;
 
@@ -57,12 +56,13 @@ pub(super) struct Withdraw {
     pub(super) gate: Sequence,
 }
 
-/// A function answered a run, or cannot any more.
+/// A function answered a run.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub(super) struct Asked {
     pub(super) member: usize,
-    pub(super) ended: Ended,
+    /// `None` when whoever was to call it is gone.
+    pub(super) ended: Option<Ended>,
 }
 
 /// Whom to answer. One that is dropped without an answer says that there will be none.
@@ -78,10 +78,10 @@ impl Asker {
     }
 
     pub(super) fn answer(mut self, ended: Ended) {
-        self.tell(ended);
+        self.tell(Some(ended));
     }
 
-    fn tell(&mut self, ended: Ended) {
+    fn tell(&mut self, ended: Option<Ended>) {
         if let Some(answer_to) = self.answer_to.take() {
             answer_to.do_send(Asked { member: self.member, ended });
         }
@@ -90,8 +90,7 @@ impl Asker {
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        let failure = Failure::new(FailureKind::Error, "the call broke off in the broker");
-        self.tell(Ended { at: crate::clock::now(), duration_ms: 0, result: Err(failure) });
+        self.tell(None);
     }
 }
 

@@ -56,7 +56,9 @@ impl std::fmt::Debug for FunctionSetup {
 
 /// A subscription with its function.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Work {
-    pub(super) subscription: Arc<Subscription>,
-    pub(super) function: Arc<Function>,
+pub struct Work {
+    /// The subscription.
+    pub subscription: Arc<Subscription>,
+    /// Its function.
+    pub function: Arc<Function>,
 }

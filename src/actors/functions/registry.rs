@@ -201,8 +201,7 @@ impl FunctionRegistry {
     /// The event is durable: its run begins, unless it was published before.
     fn published(&mut self, published: Published, context: &mut Context<Self>) {
         let Published { publication, result } = published;
-        let GatePublication { mut gate, consumers, deadline, schema, whole, detached, begun, .. } =
-            publication;
+        let GatePublication { mut gate, works, deadline, schema, whole, detached, begun, .. } = publication;
         let committed = match result {
             Ok(committed) => committed,
             Err(error) => return drop(begun.send(Err(error))),
@@ -216,7 +215,7 @@ impl FunctionRegistry {
         gate.opened_at = event.stored_at();
         let seat = self.around.gates.begin(gate.clone());
         let sequence = gate.sequence;
-        self.run(GateOrder { gate, event, consumers, deadline, schema, whole }, context);
+        self.run(GateOrder { gate, event, works, deadline, schema, whole }, context);
         let is_alone = begun.send(Ok(Begun { committed, seat: Some(seat) })).is_err();
         if let (true, false, Some((actor, _))) = (is_alone, detached, self.gates.get(&sequence)) {
             actor.do_send(CancelGate(sequence));
@@ -225,11 +224,12 @@ impl FunctionRegistry {
 
     fn run(&mut self, order: GateOrder, context: &mut Context<Self>) {
         self.reconcile(context);
-        let subscription_of = |id: &DestinationId| match self.children.get(id)?.running.as_ref()? {
-            Running::Pre(actor) => Some(actor.clone()),
-            Running::Post(_) => None,
-        };
-        let subscriptions = order.consumers.iter().map(subscription_of).collect();
+        let subscription_of =
+            |work: &Work| match self.children.get(&work.subscription.consumer)?.running.as_ref()? {
+                Running::Pre(actor) => Some(actor.clone()),
+                Running::Post(_) => None,
+            };
+        let subscriptions = order.works.iter().map(subscription_of).collect();
         self.generations += 1;
         let shard = &self.shards[(self.generations % self.shards.len() as u64) as usize];
         let (around, registry) = (self.around.clone(), context.address().recipient());

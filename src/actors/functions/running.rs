@@ -1,6 +1,7 @@
 //! What is under way in this process: the runs of PRE events, who waits for them and what they are begun with; the calls
 //! for POST events.
 
+use super::Work;
 use crate::log::{Commit, Committed, LogError};
 use crate::model::{
     ClosedGate, DataSchema, DestinationId, Gate, Sequence, StoredEvent, TenantId, UnixMillis, WholeData,
@@ -20,8 +21,8 @@ pub(in crate::actors) struct GateOrder {
     pub(in crate::actors) gate: Gate,
     /// Its event.
     pub(in crate::actors) event: Arc<StoredEvent>,
-    /// The consumer of each task's subscription.
-    pub(in crate::actors) consumers: Vec<DestinationId>,
+    /// The subscription of each task, as it stood when the event was published.
+    pub(in crate::actors) works: Vec<Work>,
     /// All of it is over by then.
     pub(in crate::actors) deadline: Option<UnixMillis>,
     /// What the params must be, also when functions have changed them.
@@ -37,8 +38,8 @@ pub struct GatePublication {
     pub commit: Commit,
     /// The run, without its place.
     pub gate: Gate,
-    /// The consumer of each task's subscription.
-    pub consumers: Vec<DestinationId>,
+    /// The subscription of each task, as it stands now.
+    pub works: Vec<Work>,
     /// All of it is over by then.
     pub deadline: Option<UnixMillis>,
     /// What the params must be, also when functions have changed them.

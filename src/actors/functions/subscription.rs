@@ -18,6 +18,8 @@ pub(super) struct SubscriptionActor {
     /// Calls under way, by run: a run asks a subscription once.
     running: HashMap<Sequence, JoinHandle<()>>,
     waiting: VecDeque<Ask>,
+    /// The subscription ended: what was asked before is answered.
+    is_leaving: bool,
 }
 
 impl SubscriptionActor {
@@ -29,7 +31,7 @@ impl SubscriptionActor {
     ) -> Self {
         let callee = Callee::new(&around, &work);
         let (running, waiting) = (HashMap::new(), VecDeque::new());
-        Self { around, work, callee, generation, registry, running, waiting }
+        Self { around, work, callee, generation, registry, running, waiting, is_leaving: false }
     }
 
     fn call_next(&mut self, context: &mut Context<Self>) {
@@ -41,6 +43,13 @@ impl SubscriptionActor {
                 actor.do_send(Withdraw { gate });
             });
             self.running.insert(gate, task);
+        }
+    }
+
+    /// Runs that began before the subscription ended count on it.
+    fn leave_when_idle(&self, context: &mut Context<Self>) {
+        if self.is_leaving && self.running.is_empty() && self.waiting.is_empty() {
+            context.stop();
         }
     }
 }
@@ -72,6 +81,7 @@ impl Handler<Withdraw> for SubscriptionActor {
             task.abort();
         }
         self.call_next(context);
+        self.leave_when_idle(context);
     }
 }
 
@@ -93,6 +103,7 @@ impl Handler<Drain> for SubscriptionActor {
 impl Handler<StopNow> for SubscriptionActor {
     type Result = ();
     fn handle(&mut self, _: StopNow, context: &mut Context<Self>) {
-        context.stop();
+        self.is_leaving = true;
+        self.leave_when_idle(context);
     }
 }

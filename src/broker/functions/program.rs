@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Threads that run functions of the program.
@@ -73,7 +73,9 @@ impl From<&str> for Failure {
 
 /// The program's functions, and what else the actors of functions need from the broker.
 pub(in crate::broker) struct Program {
-    handlers: Mutex<HashMap<(TenantId, String), Handler>>,
+    handlers: Arc<Mutex<HashMap<(TenantId, String), Handler>>>,
+    /// Changes whenever one is registered.
+    registered: watch::Sender<u64>,
     threads: OnceLock<Vec<(Handle, oneshot::Sender<()>)>>,
     turn: AtomicUsize,
     /// Guards that are under way.
@@ -86,7 +88,8 @@ impl Program {
     pub(in crate::broker) fn new(secrets: Secrets) -> Self {
         let causes = Causes::new(secrets.clone());
         Self {
-            handlers: Mutex::default(),
+            handlers: Arc::default(),
+            registered: watch::Sender::new(0),
             threads: OnceLock::new(),
             turn: AtomicUsize::new(0),
             guards: Mutex::default(),
@@ -144,6 +147,16 @@ impl FunctionHost for Program {
         }
         .boxed()
     }
+
+    fn registered(&self, function: &Function) -> BoxFuture<'static, ()> {
+        let mut changed = self.registered.subscribe();
+        let (handlers, name) = (Arc::clone(&self.handlers), (function.tenant, function.slug.clone()));
+        async move {
+            let is_there = || handlers.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
+            while !is_there() && changed.changed().await.is_ok() {}
+        }
+        .boxed()
+    }
 }
 
 fn told(error: tokio::task::JoinError) -> String {
@@ -182,6 +195,7 @@ impl Broker {
         let mut handlers = self.0.program.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         handlers.insert((tenant, slug.to_owned()), handler);
         drop(handlers);
+        self.0.program.registered.send_modify(|count| *count += 1);
         Ok(function)
     }
 }

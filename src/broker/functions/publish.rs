@@ -4,12 +4,12 @@
 //! outcome; a publisher that goes away ends its run; a run that is found open on start ends as cancelled.
 
 use super::super::{Broker, PublishError};
-use crate::actors::{Actors, GatePublication, Seat};
+use crate::actors::{Actors, GatePublication, Seat, Work};
 use crate::clock;
 use crate::log::{Change, Commit, CommitKey, EventLog, LogError};
 use crate::model::{
-    ClosedGate, DestinationId, EncodeAs, EventDraft, EventId, EventMode, FailureKind, Function, FunctionBook,
-    Gate, GateChange, GateOutcome, InvocationId, InvocationRecord, InvocationStatus, OnError, Sequence,
+    ClosedGate, EncodeAs, EventDraft, EventId, EventMode, FailureKind, Function, FunctionBook, Gate,
+    GateChange, GateOutcome, InvocationId, InvocationRecord, InvocationStatus, OnError, Sequence,
     StoredEvent, Subscription, Task, TenantId, Timestamp, UnixMillis, WholeData, task_id,
 };
 use bytes::Bytes;
@@ -190,7 +190,7 @@ impl Broker {
         let alone = whole.clone();
         let deadline = options.deadline.map(|left| clock::now().plus(left.as_millis() as u64));
         let plan = plan(&self.function_book(), tenant, &draft);
-        let (tasks, consumers): (Vec<Task>, Vec<DestinationId>) = plan.into_iter().unzip();
+        let (tasks, works): (Vec<Task>, Vec<Work>) = plan.into_iter().unzip();
         let gate = Gate {
             tenant,
             sequence: Sequence::ZERO,
@@ -208,7 +208,7 @@ impl Broker {
         self.0.actors.publish_gate(GatePublication {
             commit,
             gate,
-            consumers,
+            works,
             deadline,
             schema,
             whole,
@@ -273,7 +273,7 @@ pub(in crate::broker) async fn close_open_gates(log: &dyn EventLog) -> Result<()
 }
 
 /// The functions that an event asks, in order, as they stand now.
-fn plan(book: &FunctionBook, tenant: TenantId, draft: &EventDraft) -> Vec<(Task, DestinationId)> {
+fn plan(book: &FunctionBook, tenant: TenantId, draft: &EventDraft) -> Vec<(Task, Work)> {
     let event = std::cell::OnceCell::new();
     let wants = |one: &Subscription| {
         let Some(filter) = &one.filter else { return true };
@@ -283,7 +283,7 @@ fn plan(book: &FunctionBook, tenant: TenantId, draft: &EventDraft) -> Vec<(Task,
     let of_type = book
         .subscriptions_of(tenant)
         .filter(|one| one.mode == EventMode::Pre && one.event == draft.event_type.as_str());
-    let mut plan: Vec<(Task, DestinationId)> = of_type
+    let mut plan: Vec<(Task, Work)> = of_type
         .filter(|one| wants(one))
         .filter_map(|one| {
             let function: &Arc<Function> = book.functions.get(&(tenant, one.function))?;
@@ -297,7 +297,7 @@ fn plan(book: &FunctionBook, tenant: TenantId, draft: &EventDraft) -> Vec<(Task,
                 on_error: one.on_error,
                 timeout_ms: function.timeout_ms,
             };
-            Some((task, one.consumer))
+            Some((task, Work { subscription: Arc::clone(one), function: Arc::clone(function) }))
         })
         .collect();
     plan.sort_by_key(|(task, _)| (task.stage, task.subscription));

@@ -75,6 +75,36 @@ fn a_filter_decides_whether_a_function_is_asked() {
 }
 
 #[test]
+fn a_subscription_that_ends_meanwhile_counts_as_it_stood_at_the_publish() {
+    let server = Server::start();
+    let (release, wait) = channel::<()>();
+    let (tell, heard) = channel();
+    let first = Receiver::start(move |call| {
+        tell.send(call.clone()).ok();
+        wait.recv_timeout(Duration::from_secs(20)).ok();
+        says(&json!({"patch": {"plan": "free"}}))
+    });
+    let later = saying(&json!({"reject": {"code": "NO", "message": "no"}}));
+    let ended = [add(&server, PRE, "first", &first), make(&server, "later", &later).0];
+    subscribe_with(&server, PRE, ended[1], json!({"stage": 1}));
+    let address = server.address();
+    let publisher = std::thread::spawn(move || {
+        let request = Request::post("/api/v1/events?wait=true").key(ADMIN).json(&draft());
+        crate::support::Connection::open(address).unwrap().exchange(&request).unwrap()
+    });
+    next(&heard);
+    for function in ended {
+        let path = format!("/api/v1/functions/{function}");
+        server.send(&Request::new("DELETE", &path).key(ADMIN)).must(204);
+    }
+    release.send(()).unwrap();
+    let data = publisher.join().unwrap().must(422)["data"].clone();
+    assert_eq!((&data["function_name"], &data["failures"][0]["code"]), (&json!("later"), &json!("NO")));
+    assert_eq!(statuses_of(&server, &data["event_id"]), ["success", "error"]);
+    assert_eq!(ask(&server, &draft()).must(201)["data"]["total_subscribers"], 0);
+}
+
+#[test]
 fn a_subscription_that_ended_is_not_asked_and_what_changed_counts_at_once() {
     let server = Server::start();
     let (no, yes) = (saying(&json!({"reject": {"code": "NO", "message": "no"}})), Receiver::willing());
