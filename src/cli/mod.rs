@@ -17,6 +17,7 @@ mod remote;
 mod replay;
 mod serve;
 mod tail;
+mod trigger;
 mod verify;
 
 use crate::actors::ActorsError;
@@ -41,6 +42,8 @@ enum Command {
     Serve(serve::Serve),
     /// Publish an event
     Publish(publish::Publish),
+    /// Publish the sample of an event type
+    Trigger(trigger::Trigger),
     /// Follow events as they happen, across restarts of the broker
     Tail(tail::Tail),
     /// Send events on to a local endpoint as signed webhooks, to build one behind a firewall
@@ -156,6 +159,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Publish(publish) => publish.run(),
+        Command::Trigger(trigger) => trigger.run(),
         Command::Tail(tail) => tail.run(),
         Command::Listen(listen) => listen.run(),
         Command::Destinations(destinations) => destinations.run(),

@@ -18,3 +18,4 @@ mod endpoint;
 mod harness;
 mod start;
 mod streams;
+mod trigger;

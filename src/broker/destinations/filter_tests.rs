@@ -3,7 +3,7 @@
 use crate::broker::{Broker, Event};
 use crate::config::Config;
 use crate::log::{Change, Commit, MemoryLog};
-use crate::model::{PayloadFilter, Sequence};
+use crate::model::{DestinationStatus, PayloadFilter, Sequence, Verification};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,13 @@ async fn a_filter_that_no_longer_compiles_keeps_its_destination_waiting_and_lose
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let broker = Broker::with_log(config, Arc::new(MemoryLog::default())).unwrap();
     let tenant = broker.log().management().tenants.values().next().unwrap().number;
-    let body = json!({"url": url, "verification": "none"});
+    // It is sent no event before its filter is broken: nobody has consented yet.
+    let body = json!({"url": url});
     let made =
         broker.create_destination(tenant, body.as_object().unwrap().clone()).await.unwrap().destination;
 
     let mut broken = (*made).clone();
+    (broken.status, broken.verification) = (DestinationStatus::Active, Verification::None);
     broken.filter = Some(PayloadFilter::from("data.n ==".to_owned()));
     assert!(!broken.has_working_filter());
     let changes = vec![Change::PutDestination(Box::new(broken))];
