@@ -44,6 +44,22 @@ class AsyncEvents:
         event = _calls.draft(type, data or {}, id, timestamp, pipeline, run_id)
         return await self._transport.run(_calls.publish(event, idempotency_key))
 
+    async def publish_and_wait(
+        self,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        deadline_ms: int | None = None,
+        id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Mapping[str, Any]:
+        """Publishes a PRE event and waits for its functions; gives the data as they left it.
+
+        One that fails is an `UnprocessableEntityError`, whose `problem["data"]["failures"]` names each.
+        """
+        event = _calls.draft(type, data or {}, id)
+        return await self._transport.run(_calls.publish_and_wait(event, deadline_ms, idempotency_key))
+
     async def publish_many(
         self, events: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> builtins.list[Published]:

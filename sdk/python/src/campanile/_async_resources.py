@@ -158,6 +158,11 @@ class AsyncDeliveries(_Resources):
         """One delivery with every attempt."""
         return await self._transport.run(get(f"{API}/deliveries/{segment(id)}", Delivery))
 
+    async def of_event(self, event_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Delivery]:
+        """One page of an event's deliveries, each with its attempts."""
+        path = f"{API}/events/{segment(event_id)}/deliveries"
+        return await self._transport.run(get(path, page_of(Delivery), query(limit=limit, cursor=cursor)))
+
     async def resend(self, id: str) -> Delivery:
         """Sends it again now."""
         return await self._transport.run(send("POST", f"{API}/deliveries/{segment(id)}/resend", None, Delivery))
@@ -169,6 +174,13 @@ class AsyncReplays(_Resources):
     async def get(self, id: str) -> Replay:
         """How far a replay is."""
         return await self._transport.run(get(f"{API}/replays/{segment(id)}", Replay))
+
+    async def list(
+        self, *, destination_id: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Replay]:
+        """One page of replays, newest first."""
+        parameters = query(destination_id=destination_id, limit=limit, cursor=cursor)
+        return await self._transport.run(get(f"{API}/replays", page_of(Replay), parameters))
 
     async def stop(self, id: str) -> None:
         """Stops a replay."""

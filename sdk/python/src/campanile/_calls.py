@@ -150,6 +150,21 @@ def publish(event: Mapping[str, Any], idempotency_key: str | None) -> Call[Event
     return Call("POST", f"{API}/events", Event.of, (), to_json(event), headers)
 
 
+def publish_and_wait(
+    event: Mapping[str, Any], deadline_ms: int | None, idempotency_key: str | None
+) -> Call[Mapping[str, Any]]:
+    """Publishes a PRE event and waits. Repeated with its key, it joins the run that is under way."""
+    key = idempotency_key or str(uuid.uuid4())
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    parameters = query(wait="true", deadline_ms=deadline_ms)
+
+    def read(value: Any) -> Mapping[str, Any]:
+        params: Mapping[str, Any] = value["data"]["params"]
+        return params
+
+    return Call("POST", f"{API}/events", read, parameters, to_json(event), headers)
+
+
 def publish_many(events: Iterable[Mapping[str, Any]], idempotency_key: str | None) -> Call[list[Published]]:
     """Publishes up to 1,000 events: all of them or none."""
     key = idempotency_key or str(uuid.uuid4())

@@ -155,6 +155,11 @@ class Deliveries(_Resources):
         """One delivery with every attempt."""
         return self._transport.run(get(f"{API}/deliveries/{segment(id)}", Delivery))
 
+    def of_event(self, event_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Delivery]:
+        """One page of an event's deliveries, each with its attempts."""
+        path = f"{API}/events/{segment(event_id)}/deliveries"
+        return self._transport.run(get(path, page_of(Delivery), query(limit=limit, cursor=cursor)))
+
     def resend(self, id: str) -> Delivery:
         """Sends it again now."""
         return self._transport.run(send("POST", f"{API}/deliveries/{segment(id)}/resend", None, Delivery))
@@ -166,6 +171,13 @@ class Replays(_Resources):
     def get(self, id: str) -> Replay:
         """How far a replay is."""
         return self._transport.run(get(f"{API}/replays/{segment(id)}", Replay))
+
+    def list(
+        self, *, destination_id: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Replay]:
+        """One page of replays, newest first."""
+        parameters = query(destination_id=destination_id, limit=limit, cursor=cursor)
+        return self._transport.run(get(f"{API}/replays", page_of(Replay), parameters))
 
     def stop(self, id: str) -> None:
         """Stops a replay."""
