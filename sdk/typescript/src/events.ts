@@ -69,6 +69,27 @@ export class Events {
     });
   }
 
+  /**
+   * Publishes a PRE event and waits for its functions; resolves to the data as they left it. One that fails is an
+   * `UnprocessableEntityError`, whose `problem.data.failures` names each.
+   */
+  async publishAndWait(
+    event: EventDraft,
+    options: PublishOptions & { readonly deadlineMs?: number } = {},
+  ): Promise<Record<string, unknown>> {
+    const headers = { [KEY_HEADER]: options.idempotencyKey ?? crypto.randomUUID() };
+    const answer = await this.transport.run<{ data: { params: Record<string, unknown> } }>({
+      method: "POST",
+      path: `${API}/events`,
+      query: query({ wait: "true", deadline_ms: options.deadlineMs }),
+      body: drafted(event),
+      headers,
+      repeatable: true,
+      ...signalOf(options),
+    });
+    return answer.data.params;
+  }
+
   /** Publishes 1 to 1,000 events: all of them or none. */
   async publishMany(events: readonly EventDraft[], options: PublishOptions = {}): Promise<readonly Published[]> {
     const headers = { [KEY_HEADER]: options.idempotencyKey ?? crypto.randomUUID() };

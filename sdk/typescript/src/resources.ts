@@ -157,6 +157,11 @@ export class Replays extends Calls {
     return this.fetchOne(`${API}/replays/${segment(id)}`);
   }
 
+  /** One page of replays, newest first; of one destination when that is given. */
+  list(options: PageOptions & { readonly destination_id?: string } = {}): Promise<Page<Replay>> {
+    return this.fetchOne(`${API}/replays`, { ...options });
+  }
+
   /** Stops a replay. */
   stop(id: string): Promise<void> {
     return this.remove(`${API}/replays/${segment(id)}`);

@@ -181,3 +181,16 @@ test(
     }
   }),
 );
+
+test(
+  "a PRE event is waited for, and replays are listed",
+  withBroker(async (_, client) => {
+    await client.eventTypes.put("PRE_ORDER", { mode: "pre" });
+    assert.deepEqual(await client.events.publishAndWait({ type: "PRE_ORDER", data: { amount: 5 } }), { amount: 5 });
+    await assert.rejects(client.events.publishAndWait({ type: "a", data: {} }), UnprocessableEntityError);
+    const made = await client.destinations.create({ url: "https://example.com/hooks", verification: "none" });
+    const replay = await client.destinations.replay(made.id, { only: "missing" });
+    const listed = await client.replays.list({ destination_id: made.id });
+    assert.deepEqual(listed.data.map((one) => one.id), [replay.id]);
+  }),
+);
