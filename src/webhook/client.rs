@@ -1,8 +1,9 @@
 //! The client that posts: one a thread, every address judged when it is dialled, one deadline over everything.
 
-use super::dial::{Dialer, Resolve, SystemResolver};
+use super::dial::Dialer;
 use super::heads::Unanswered;
 use super::proxy::Proxy;
+use super::resolve::{SystemResolver, Together};
 use super::target::Target;
 use super::wire::Dial;
 use super::{Answer, Outgoing, Response, SendError};
@@ -83,15 +84,10 @@ impl Deadline {
 impl WebhookClient {
     /// A client for this thread. It knows no proxy but that of the config.
     pub fn new(config: &DeliveryConfig, tls: Arc<ClientConfig>) -> Self {
-        Self::with_resolver(config, tls, Rc::new(SystemResolver))
-    }
-
-    /// A client that asks somebody else for the addresses of names.
-    pub fn with_resolver(config: &DeliveryConfig, tls: Arc<ClientConfig>, resolver: Rc<dyn Resolve>) -> Self {
         let (policy, proxy) = (Policy::of(config), config.proxy.as_ref().map(Proxy::of));
         let dialer = Dialer {
             policy: policy.clone(),
-            resolver,
+            resolver: Rc::new(Together::new(SystemResolver)),
             tls,
             proxy: proxy.clone(),
             timeout: config.connect_timeout,

@@ -6,10 +6,10 @@
 use super::SendError;
 use super::address::Policy;
 use super::proxy::Proxy;
+use super::resolve::Resolve;
 use super::target::Target;
 use super::wire::Stream;
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rustls::ClientConfig;
 use std::io;
@@ -25,22 +25,6 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// No more addresses of a name are tried.
 const MOST_ADDRESSES: usize = 8;
-
-/// Who knows the addresses of a name.
-pub trait Resolve {
-    /// The addresses that it has now.
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>>;
-}
-
-/// The system's resolver.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> LocalBoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
-    }
-}
 
 /// Makes connections.
 #[derive(Clone)]
@@ -80,9 +64,8 @@ impl Dialer {
     }
 
     async fn dial_proxy(&self, proxy: &Proxy) -> Result<TcpStream, SendError> {
-        let unreachable = |error: io::Error| SendError::Proxy(error.to_string());
-        let addresses = self.resolver.resolve(proxy.host(), proxy.port()).await.map_err(unreachable)?;
-        dial_any(&addresses).await.map_err(unreachable)
+        let addresses = self.resolver.resolve(proxy.host(), proxy.port()).await.map_err(SendError::Proxy)?;
+        dial_any(&addresses).await.map_err(|error| SendError::Proxy(error.to_string()))
     }
 
     /// The addresses of a target, all of which may be dialled.
@@ -92,7 +75,7 @@ impl Dialer {
             return Ok(vec![SocketAddr::new(address, target.port)]);
         }
         let addresses = self.resolver.resolve(&target.host, target.port).await;
-        let addresses = addresses.map_err(|error| SendError::Resolve(error.to_string()))?;
+        let addresses = addresses.map_err(SendError::Resolve)?;
         // One address outside is reason enough: the name may answer with that one next time.
         if let Some(refused) = addresses.iter().find(|address| !self.policy.permits(address.ip())) {
             return Err(SendError::AddressRefused(format!("{} is {}", target.host, refused.ip())));
