@@ -133,7 +133,8 @@ fn functions_are_made_subscribed_and_removed() {
     let said = run(&broker, &["functions", "subscribe", &number, "POST_USER_CREATE"]);
     assert!(text(&said.stdout).contains("subscribed to event 'POST_USER_CREATE' successfully"));
     fails(&broker, &["functions", "subscribe", &number, "POST_USER_CREATE"], 1, "already");
-    broker.publish(r#"{"type":"POST_USER_CREATE","data":{"user_id":1}}"#).expect(201);
+    let user = r#"{"user_id":1,"username":"ada","email":"ada@example.com"}"#;
+    broker.publish(&format!(r#"{{"type":"POST_USER_CREATE","data":{user}}}"#)).expect(201);
     let runs = ["functions", "invocations", "--function", &number, "--status", "success"];
     until("it has run", || rows(&broker, &runs).len() == 1);
     assert_eq!(rows(&broker, &["functions", "list", "--app", "crm"]).len(), 1);
