@@ -30,6 +30,7 @@
 //! - `config`: settings
 //! - `catalog`: the event types that ship with the program
 //! - `client`: what every client needs: reading an event stream
+//! - `console`: the web console's files, embedded
 //! - `clock`: the only place that reads the time and rolls dice
 //! - `model`: the words
 
@@ -40,6 +41,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod delivery;
 pub mod http;
 pub mod log;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Top-level modules from the ground up; a module imports only from lower rows.
 const LAYERS: &[&[&str]] = &[
     &["model"],
-    &["clock", "client", "catalog"],
+    &["clock", "client", "catalog", "console"],
     &["config", "secrets"],
     &["log", "webhook", "delivery"],
     &["actors"],

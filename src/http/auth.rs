@@ -37,7 +37,12 @@ impl Caller {
     }
 
     pub(crate) fn authenticate(request: &HttpRequest, app: &App) -> Result<Self, Problem> {
-        let mut given = request.headers().get_all(header::AUTHORIZATION);
+        let mut given = request.headers().get_all(header::AUTHORIZATION).peekable();
+        if given.peek().is_none()
+            && let Some(caller) = super::session::caller(request, app)?
+        {
+            return Ok(caller);
+        }
         let (Some(only), None) = (given.next(), given.next()) else {
             return Err(Problem::unauthorized("one Authorization header with a Bearer key is needed"));
         };
@@ -51,7 +56,8 @@ impl Caller {
             .ok_or_else(|| Problem::unauthorized("this key is not known, or has expired"))
     }
 
-    fn by_token(app: &App, token: &str) -> Option<Self> {
+    /// The caller who has a key.
+    pub(crate) fn by_token(app: &App, token: &str) -> Option<Self> {
         let hash = app.broker.secrets().hash_key(token);
         let management = app.broker.log().management();
         let key = management.keys_by_hash.get(&hash)?;

@@ -6,6 +6,7 @@ mod accept;
 mod auth;
 mod body;
 mod cloud;
+mod console;
 mod cors;
 mod deliveries;
 mod destination_json;
@@ -29,6 +30,7 @@ mod publish_pre;
 mod replays;
 mod request_id;
 mod routes;
+mod session;
 mod socket;
 mod stream;
 mod stream_body;
@@ -39,9 +41,11 @@ mod waiting;
 
 use crate::actors::Hub;
 use crate::broker::Broker;
+use crate::model::UnixMillis;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as Application, HttpServer, web};
 use metrics::Metrics;
+use session::EndedSessions;
 use std::net::TcpListener;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
@@ -74,9 +78,12 @@ pub(crate) struct App {
     /// Open event streams.
     pub(crate) streams: AtomicUsize,
     pub(crate) tickets: Tickets,
+    pub(crate) ended_sessions: EndedSessions,
     pub(crate) metrics: Metrics,
     /// The paths and methods that there are.
     pub(crate) served: OnceLock<Vec<openapi::Served>>,
+    /// When this server began.
+    pub(crate) started: UnixMillis,
 }
 
 /// Serves the API on a socket until [`ServerHandle::stop`]. Must be called on an actix runtime.
@@ -91,8 +98,10 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
         waiting: WaitingRoom::new(config.max_waiting_polls),
         streams: AtomicUsize::new(0),
         tickets: Tickets::default(),
+        ended_sessions: EndedSessions::default(),
         metrics: Metrics::default(),
         served: OnceLock::new(),
+        started: crate::clock::now(),
     });
     let stall = app.broker.config().stream.stall_timeout;
     let server = HttpServer::new(move || {

@@ -32,10 +32,3 @@ fn answer(request: &HttpRequest, status: &str, checks: &[&str]) -> Result<HttpRe
     }
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
 }
-
-/// `GET /`: what this is.
-pub(crate) async fn root() -> HttpResponse {
-    let text =
-        concat!("Campanile ", env!("CARGO_PKG_VERSION"), ", an event broker. The API is under /api/v1.\n");
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text)
-}

@@ -7,8 +7,8 @@ use super::openapi::{self, Served, operations_at};
 use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::{
-    cloud, deliveries, destinations, event_types, functions, invocations, keys, metrics, operations, poll,
-    publish, replays, stream, tenants, tickets,
+    cloud, console, deliveries, destinations, event_types, functions, invocations, keys, metrics, operations,
+    poll, publish, replays, session, stream, tenants, tickets,
 };
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -62,7 +62,10 @@ fn add_all(table: &mut Table<'_>) {
     table.add(Path::at("/openapi.json").get(openapi::show));
     table.add(Path::at("/docs").get(openapi::docs));
     table.add(Path::at("/docs/style.css").get(openapi::style));
-    table.add(Path::at("/").get(operations::root));
+    table.add(Path::at("/api/v1/session").get(session::show).post(session::create).delete(session::remove));
+    table.add(Path::at("/").get(console::page));
+    table.add(Path::at("/console/{version}/{file}").get(console::file));
+    table.add(Path::at("/console/{version}/{folder}/{file}").get(console::file));
 }
 
 /// What events there are.

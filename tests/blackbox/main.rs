@@ -18,6 +18,7 @@ mod catalogs;
 mod closing;
 mod cloudevents;
 mod config_errors;
+mod console;
 mod crash;
 mod crash_points;
 mod cursors;

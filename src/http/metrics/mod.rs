@@ -86,7 +86,7 @@ fn render_state(app: &App, out: &mut Exposition) {
             log.management().destinations.len() as u64,
         ),
     ];
-    for (name, help, value) in gauges {
+    for (name, help, value) in gauges.into_iter().chain(bounds_of(app)) {
         out.family(name, Kind::Gauge, help);
         out.sample("", &[], value);
     }
@@ -98,4 +98,18 @@ fn render_state(app: &App, out: &mut Exposition) {
         out.family(name, Kind::Counter, help);
         out.sample("_total", &[], value);
     }
+}
+
+/// How much is kept and since when this server runs, in whole seconds.
+fn bounds_of(app: &App) -> [(&'static str, &'static str, u64); 3] {
+    let storage = &app.broker.config().storage;
+    [
+        ("campanile_log_retention_bytes", "Bytes that the log may have on disk.", storage.max_bytes),
+        ("campanile_log_retention_seconds", "How long events are kept.", storage.max_age.as_secs()),
+        (
+            "process_start_time_seconds",
+            "When the server began, since the epoch.",
+            app.started.0.max(0) as u64 / 1000,
+        ),
+    ]
 }

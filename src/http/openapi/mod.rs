@@ -195,7 +195,7 @@ impl Operation {
 }
 
 /// Every area, in the order in which people read of them.
-static PARTS: [Part; 14] = [
+static PARTS: [Part; 16] = [
     super::publish::api::PART,
     super::poll::api::PART,
     super::stream::api::PART,
@@ -209,6 +209,8 @@ static PARTS: [Part; 14] = [
     super::keys::api::PART,
     super::tenants::api::PART,
     super::operations::api::PART,
+    super::session::api::PART,
+    super::console::api::PART,
     api::PART,
 ];
 

@@ -5,7 +5,7 @@ use crate::model::Scope;
 use serde_json::{Value, json};
 
 pub(in crate::http) const PART: Part =
-    Part { name: "Operations", operations: &[HEALTH, LIVE, READY, METRICS, ROOT], schemas };
+    Part { name: "Operations", operations: &[HEALTH, LIVE, READY, METRICS], schemas };
 
 const VERBOSE: Parameter = Parameter::new("verbose", Shape::Any, "Says which checks there are.");
 
@@ -36,12 +36,6 @@ const METRICS: Operation = get("/metrics")
         ],
     )]);
 
-const ROOT: Operation = get("/").named("getRoot", "Say what this is").answers(&[Answer::of(
-    200,
-    "A line.",
-    &[Form { media: "text/plain", schema: "Line" }],
-)]);
-
 fn schemas() -> Vec<(&'static str, Value)> {
     let check = json!({
         "type": "object",
@@ -55,6 +49,5 @@ fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         ("Health", object(&["status"], members, json!({"status": "ready"}))),
         ("Metrics", json!({"type": "string", "examples": ["campanile_log_events 42\n"]})),
-        ("Line", json!({"type": "string"})),
     ]
 }

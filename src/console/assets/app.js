@@ -1,0 +1,36 @@
+/** The console: signs in, knows the pages, draws the one that the address names. */
+import { html, render, useEffect, useState } from "./lib/html.js";
+import { to, useRoute } from "./lib/router.js";
+import { may, resume, useSession } from "./lib/session.js";
+import { Overview } from "./pages/overview.js";
+import { SignIn } from "./pages/signin.js";
+import { Shell } from "./parts/shell.js";
+import { Empty } from "./parts/ui.js";
+
+/** Every page: the first part of its address, the letter after `g`, the scope without which it is not offered. */
+const PAGES = [{ parts: [], key: "o", title: "Overview", view: Overview }];
+
+function App() {
+  const [ready, setReady] = useState(false);
+  const session = useSession();
+  const { parts, query } = useRoute();
+  useEffect(() => {
+    resume().finally(() => setReady(true));
+  }, []);
+  if (!ready) return null;
+  if (!session) return html`<${SignIn} />`;
+  const pages = PAGES.filter(({ scope }) => !scope || may(scope));
+  const current = parts[0] ?? "";
+  const page = pages.find((one) => (one.parts[0] ?? "") === current);
+  return html`<${Shell} session=${session} pages=${pages} current=${current}>
+    ${page ? html`<${page.view} rest=${parts.slice(1)} query=${query} key=${parts.join("/")} />` : html`<${Lost} />`}
+  <//>`;
+}
+
+function Lost() {
+  return html`<${Empty} title="There is no such page">
+    It may need a key that may do more. <a href=${to([])}>Overview</a>
+  <//>`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));
