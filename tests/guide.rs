@@ -113,21 +113,41 @@ fn every_command_of_the_guide_works() {
     assert!(resumed[0].starts_with("2 pipeline.failed {"), "{}", resumed[0]);
 }
 
-#[test]
-fn every_command_of_the_guide_for_consumers_works() {
+/// Runs every block of a document, one after the other, on a broker of its own; what each printed.
+fn said_by(document: &str, mark: &str) -> Vec<String> {
     let broker = Started::new();
-    let guide = blocks_of("docs/consumers.md", "consumer");
-    let text_of = std::fs::read_to_string("docs/consumers.md").unwrap();
+    let guide = blocks_of(document, mark);
+    let text_of = std::fs::read_to_string(document).unwrap();
     assert_eq!(text_of.matches("```").count(), 2 * guide.len(), "every block is run");
     let run = |block: &String| {
-        text(&broker.run(Command::new("timeout").args(["60", "bash", "-ec", block]).env("PATH", path())))
+        let mut command = Command::new("timeout");
+        command.args(["60", "bash", "-ec", block]).env("PATH", path()).current_dir(broker.folder.path());
+        text(&broker.run(&mut command))
     };
-    let said: Vec<String> = guide.iter().map(run).collect();
+    guide.iter().map(run).collect()
+}
+
+#[test]
+fn every_command_of_the_guide_for_consumers_works() {
+    let said = said_by("docs/consumers.md", "consumer");
     assert!(said[0].contains("pending  https://example.com/hooks"), "{}", said[0]);
     assert!(said[1].contains("pipeline.completed  evt_") && said[1].contains(" ms"), "{}", said[1]);
     assert_eq!(said[2], "the signature is valid\n");
     assert_eq!(said[3], "a changed body is not signed with this secret\n");
     assert!(said[4].contains("counts: {") && said[4].contains("0 deliveries"), "{}", said[4]);
+}
+
+#[test]
+fn every_command_of_the_guide_for_publishers_works() {
+    let said = said_by("docs/publisher.md", "publisher");
+    assert_eq!(said.len(), 7);
+    assert!(said[0].contains(r#""sequence":1"#) && said[0].contains(r#"{"total":12.50}"#), "{}", said[0]);
+    assert_eq!(said[1], "200\n409\n");
+    assert_eq!(said[2].matches("idempotency-replayed: true").count(), 1, "{}", said[2]);
+    assert!(said[3].contains(r#"{"id":"b-2","sequence":6}"#) && said[3].ends_with("7 c-1\n"), "{}", said[3]);
+    assert!(said[4].contains(r#""id":"1""#) && said[4].contains(r#""id":"evt_"#), "{}", said[4]);
+    assert!(said[5].contains(r#""pointer":"/data/total""#), "{}", said[5]);
+    assert!(said[6].contains("EXECUTION_ERROR") && said[6].contains("connection failed"), "{}", said[6]);
 }
 
 #[test]
