@@ -2,13 +2,17 @@
 import { html, render, useEffect, useState } from "./lib/html.js";
 import { to, useRoute } from "./lib/router.js";
 import { may, resume, useSession } from "./lib/session.js";
+import { Destinations } from "./pages/destinations.js";
 import { Overview } from "./pages/overview.js";
 import { SignIn } from "./pages/signin.js";
 import { Shell } from "./parts/shell.js";
 import { Empty } from "./parts/ui.js";
 
 /** Every page: the first part of its address, the letter after `g`, the scope without which it is not offered. */
-const PAGES = [{ parts: [], key: "o", title: "Overview", view: Overview }];
+const PAGES = [
+  { parts: [], key: "o", title: "Overview", view: Overview },
+  { parts: ["destinations"], key: "d", title: "Destinations", view: Destinations, scope: "destinations:read" },
+];
 
 function App() {
   const [ready, setReady] = useState(false);
