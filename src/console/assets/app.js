@@ -3,8 +3,10 @@ import { html, render, useEffect, useState } from "./lib/html.js";
 import { to, useRoute } from "./lib/router.js";
 import { may, resume, useSession } from "./lib/session.js";
 import { Destinations } from "./pages/destinations.js";
+import { Functions } from "./pages/functions.js";
 import { Overview } from "./pages/overview.js";
 import { SignIn } from "./pages/signin.js";
+import { Types } from "./pages/types.js";
 import { Shell } from "./parts/shell.js";
 import { Empty } from "./parts/ui.js";
 
@@ -12,6 +14,8 @@ import { Empty } from "./parts/ui.js";
 const PAGES = [
   { parts: [], key: "o", title: "Overview", view: Overview },
   { parts: ["destinations"], key: "d", title: "Destinations", view: Destinations, scope: "destinations:read" },
+  { parts: ["functions"], key: "f", title: "Functions", view: Functions, scope: "functions:read" },
+  { parts: ["types"], key: "t", title: "Event types", view: Types, scope: "events:read" },
 ];
 
 function App() {

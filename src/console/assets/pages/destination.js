@@ -57,8 +57,8 @@ function Trouble({ one }) {
     ${one.status === "pending" && html`<div class="problem">
       The endpoint has not agreed yet, and events wait.
       ${one.verification === "challenge"
-        ? html` It is sent an event of the type <code>event_destination.verification</code> and has to answer 2xx with
-            <code>data.challenge</code> in the body.`
+        ? html` It is sent an event of the type <code>event_destination.verification</code> and has to answer 2xx
+            with <code>data.challenge</code> in the body.`
         : " It has to answer a request with any 2xx."}
     </div>`}`;
 }

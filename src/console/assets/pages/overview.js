@@ -82,8 +82,8 @@ function Nothing() {
   const command = `curl -X POST ${location.origin}/api/v1/events \\
   -H "Authorization: Bearer $CAMPANILE_KEY" -H "Content-Type: application/json" \\
   -d '{"type": "pipeline.completed", "pipeline": "user-analytics", "data": {"rows": 892}}'`;
-  return html`<${Empty} title="No event yet" command=${command}>Publish one, with a key that has the scope
-    <code>events:publish</code>:<//>`;
+  return html`<${Empty} title="No event yet" command=${command}>Publish one, with a key
+    that has the scope <code>events:publish</code>:<//>`;
 }
 
 /** Those in trouble first, then those furthest behind. */

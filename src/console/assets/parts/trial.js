@@ -40,6 +40,5 @@ export function Attempt({ attempt, delivered }) {
     ${attempt.replay_id && html`<p class="soft">Of the replay <code>${attempt.replay_id}</code>.</p>`}
     <${Part} title="Request" headers=${attempt.request.headers} body="The event, as the destination's format says." />
     ${attempt.status && html`<${Part} title="Response" headers=${attempt.response.headers} body=${attempt.response.body} open=${!delivered} />`}
-    ${attempt.next_attempt_at && html`<p class="soft">The next one: <${Time} at=${attempt.next_attempt_at} relative />.</p>`}
   </section>`;
 }
