@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
+use campanile::webhook::signature::Signer;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -86,8 +88,13 @@ fn blocks(mark: &str) -> Vec<String> {
 
 /// The same of any document.
 fn blocks_of(document: &str, mark: &str) -> Vec<String> {
+    fenced(document, &format!("sh {mark}"))
+}
+
+/// The blocks of a document that are fenced with these words.
+fn fenced(document: &str, words: &str) -> Vec<String> {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
-    let opening = format!("```sh {mark}\n");
+    let opening = format!("```{words}\n");
     let blocks = readme.split(&opening).skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
@@ -113,12 +120,13 @@ fn every_command_of_the_guide_works() {
     assert!(resumed[0].starts_with("2 pipeline.failed {"), "{}", resumed[0]);
 }
 
-/// Runs every block of a document, one after the other, on a broker of its own; what each printed.
-fn said_by(document: &str, mark: &str) -> Vec<String> {
+/// Runs every block of a document, one after the other, on a broker of its own; what each printed. `others` blocks of
+/// the document are no commands.
+fn said_by(document: &str, mark: &str, others: usize) -> Vec<String> {
     let broker = Started::new();
     let guide = blocks_of(document, mark);
     let text_of = std::fs::read_to_string(document).unwrap();
-    assert_eq!(text_of.matches("```").count(), 2 * guide.len(), "every block is run");
+    assert_eq!(text_of.matches("```").count(), 2 * (guide.len() + others), "every block is run");
     let run = |block: &String| {
         let mut command = Command::new("timeout");
         command.args(["60", "bash", "-ec", block]).env("PATH", path()).current_dir(broker.folder.path());
@@ -129,17 +137,100 @@ fn said_by(document: &str, mark: &str) -> Vec<String> {
 
 #[test]
 fn every_command_of_the_guide_for_consumers_works() {
-    let said = said_by("docs/consumers.md", "consumer");
+    let said = said_by("docs/consumers.md", "consumer", 7);
     assert!(said[0].contains("pending  https://example.com/hooks"), "{}", said[0]);
     assert!(said[1].contains("pipeline.completed  evt_") && said[1].contains(" ms"), "{}", said[1]);
     assert_eq!(said[2], "the signature is valid\n");
-    assert_eq!(said[3], "a changed body is not signed with this secret\n");
-    assert!(said[4].contains("counts: {") && said[4].contains("0 deliveries"), "{}", said[4]);
+    assert!(said[3].contains("counts: {") && said[3].contains("0 deliveries"), "{}", said[3]);
+}
+
+/// A delivery as it came over the wire.
+struct Delivery {
+    id: String,
+    timestamp: String,
+    signatures: String,
+    body: Vec<u8>,
+}
+
+/// What the broker posts to an endpoint for one event, signed with this secret.
+fn delivered(secret: &str) -> Delivery {
+    let broker = Started::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let create = ["destinations", "create", &url, "--verification", "none", "--secret", secret];
+    broker.run(Command::new(PROGRAM).args(create));
+    broker.run(Command::new(PROGRAM).args(["publish", "order.paid", "--data", r#"{"café":"1.50"}"#]));
+    let mut reader = BufReader::new(listener.accept().unwrap().0);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+    }
+    let header = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).unwrap().1.to_owned()
+    };
+    let mut body = vec![0; header("content-length").parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    Delivery { id, timestamp, signatures: header("webhook-signature"), body }
+}
+
+/// What a program of the guide says to a delivery.
+fn judged(command: &mut Command, secret: &str, delivery: &Delivery) -> String {
+    let arguments = [&delivery.id, &delivery.timestamp, &delivery.signatures];
+    let command = command.args(arguments).env("WEBHOOK_SECRET", secret);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&delivery.body).unwrap();
+    let output = child.wait_with_output().unwrap();
+    text(&output) + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn the_programs_of_the_guide_judge_deliveries_as_the_broker_signs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = [
+        ("python", "python3", "verify.py"),
+        ("js", "node", "verify.js"),
+        ("perl", "perl", "verify.pl"),
+        ("java", "java", "Verify.java"),
+    ];
+    let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=", "sixteen-or-more-characters"];
+    for secret in secrets {
+        let genuine = delivered(secret);
+        let signer = Signer::new(secret);
+        let with = |signatures: String, timestamp: String, body: &[u8]| Delivery {
+            id: genuine.id.clone(),
+            timestamp,
+            signatures,
+            body: body.to_owned(),
+        };
+        let old = genuine.timestamp.parse::<i64>().unwrap() - 3600;
+        let both = format!("v1,bm90IHRoaXM= {}", genuine.signatures);
+        let rotated = with(both, genuine.timestamp.clone(), &genuine.body);
+        let changed =
+            with(genuine.signatures.clone(), genuine.timestamp.clone(), &[&genuine.body[..], b" "].concat());
+        let signed_long_ago = signer.standard(&genuine.id, old, &genuine.body);
+        let replayed = with(signed_long_ago, old.to_string(), &genuine.body);
+        for (language, runtime, file) in programs {
+            if Command::new(runtime).arg("--version").output().is_err() {
+                assert_eq!(runtime, "java", "{runtime} is not installed");
+                continue;
+            }
+            let path = folder.path().join(file);
+            std::fs::write(&path, fenced("docs/consumers.md", language).concat()).unwrap();
+            let says = |delivery: &Delivery| judged(Command::new(runtime).arg(&path), secret, delivery);
+            assert_eq!(says(&rotated), "valid\n", "{language}");
+            assert_eq!(says(&changed), "refused\n", "{language}");
+            assert_eq!(says(&replayed), "refused\n", "{language}");
+        }
+    }
 }
 
 #[test]
 fn every_command_of_the_guide_for_publishers_works() {
-    let said = said_by("docs/publisher.md", "publisher");
+    let said = said_by("docs/publisher.md", "publisher", 0);
     assert_eq!(said.len(), 7);
     assert!(said[0].contains(r#""sequence":1"#) && said[0].contains(r#"{"total":12.50}"#), "{}", said[0]);
     assert_eq!(said[1], "200\n409\n");
@@ -152,7 +243,7 @@ fn every_command_of_the_guide_for_publishers_works() {
 
 #[test]
 fn every_command_of_the_guide_for_readers_works() {
-    let said = said_by("docs/streams.md", "stream");
+    let said = said_by("docs/streams.md", "stream", 0);
     assert_eq!(said.len(), 7);
     assert_eq!(said[0], "1 evt_a\n2 evt_b\n3 evt_c\n");
     assert!(said[1].contains("id: 2\nevent: pipeline.completed\n"), "{}", said[1]);
