@@ -52,3 +52,8 @@ pub mod webhook;
 
 pub use broker::Broker;
 pub use config::Config;
+
+/// The program of the guide, compiled and run with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+pub struct EmbeddingGuide;
