@@ -1,11 +1,11 @@
 /** What a destination was sent: a list by status, and one delivery with every attempt. */
 import { get, post } from "../lib/api.js";
 import { number } from "../lib/format.js";
-import { html, useState } from "../lib/html.js";
+import { html } from "../lib/html.js";
 import { setQuery, to } from "../lib/router.js";
 import { may } from "../lib/session.js";
 import { useLoad } from "../lib/use.js";
-import { Act, Pager } from "../parts/act.js";
+import { Act, Pager, Search } from "../parts/act.js";
 import { Attempt } from "../parts/trial.js";
 import { Empty, Field, Loaded, Status, Table, Time } from "../parts/ui.js";
 
@@ -14,30 +14,25 @@ const EVERY = 4000;
 
 /** `only` is a status that the list is held to; else the query of the address has it. */
 export function Deliveries({ id, query, only }) {
-  const [cursor, setCursor] = useState("");
+  const { cursor } = query;
   const filters = { status: only ?? query.status, type: query.type };
   const load = (signal) => get(`api/v1/destinations/${id}/deliveries`, { ...filters, cursor, limit: 50 }, signal);
   const state = useLoad(load, [id, filters.status, filters.type, cursor], EVERY);
-  const filter = (name) => (event) => {
-    setCursor("");
-    setQuery({ [name]: event.target.value.trim() });
-  };
+  const filter = (change) => setQuery({ cursor: "", ...change });
   return html`<div class="row">
       ${!only && html`<${Field} label="Status">
-        <select value=${query.status ?? ""} onChange=${filter("status")}>
+        <select value=${query.status ?? ""} onChange=${(event) => filter({ status: event.target.value })}>
           <option value="">Any</option>
           ${STATUSES.map((one) => html`<option value=${one}>${one}</option>`)}
         </select>
       <//>`}
-      <${Field} label="Event type" hint="Or a group: pipeline.*">
-        <input type="search" spellcheck="false" value=${query.type ?? ""} onChange=${filter("type")} />
-      <//>
+      <${Search} label="Event type" hint="Or a group: pipeline.*" value=${query.type} onSearch=${(type) => filter({ type })} />
     </div>
     <${Loaded} from=${state}>${(page) => page.data.length || cursor || page.has_more ? html`
       <${Table} label="Deliveries" head=${["Event", "Of", "Status", "Attempts", "Last answer", "Next", ""]}>
         ${page.data.map((one) => html`<${Row} key=${one.id} one=${one} reload=${state.reload} />`)}
       <//>
-      <${Pager} page=${page} cursor=${cursor} setCursor=${setCursor} />` : html`<${Nothing} id=${id} filters=${filters} />`}<//>`;
+      <${Pager} page=${page} cursor=${cursor} setCursor=${(next) => setQuery({ cursor: next })} />` : html`<${Nothing} id=${id} filters=${filters} />`}<//>`;
 }
 
 /** What the endpoint said last, in a few words. */

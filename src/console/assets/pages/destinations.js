@@ -15,6 +15,7 @@ const EVERY = 5000;
 /** The figures of a destination are read from its newest 2000 deliveries: not as often as its status. */
 const EVERY_FIGURES = 15_000;
 const AT_ONCE = 25;
+const BARS = 24;
 
 export function Destinations({ rest, query }) {
   if (rest[0] === "new" && may("destinations:write")) return html`<${NewDestination} />`;
@@ -31,14 +32,41 @@ function List() {
       ${may("destinations:write") && html`<a class="button main" href=${to(["destinations", "new"])}>New destination</a>`}
     </div>
     <${Loaded} from=${state}>${(page) => page.data.length || cursor ? html`
-      <${Table} label="Destinations" head=${["Destination", "Status", "Events", "Success", "p95", "Behind", "For"]}>
+      <${Table} label="Destinations" head=${["Destination", "Status", "Events", "Newest", "Success", "p95", "Behind", "For"]}>
         ${page.data.map((one) => html`<${Row} key=${one.id} one=${one} />`)}
       <//>
       <${Pager} page=${page} cursor=${cursor} setCursor=${setCursor} />` : html`<${Nothing} />`}<//>`;
 }
 
+/** The figures of a destination and its newest deliveries. */
+async function look(id, signal) {
+  const path = `api/v1/destinations/${id}`;
+  const [stats, newest] = await Promise.all([
+    get(`${path}/stats`, {}, signal),
+    get(`${path}/deliveries`, { limit: BARS }, signal),
+  ]);
+  return { ...stats, newest: newest.data.toReversed() };
+}
+
+/** How high a bar is, of 20: what failed stands out. A delivery that is not named here is out of the running. */
+const HEIGHTS = { delivered: [8, "good"], pending: [3, "busy"], retrying: [14, "busy"], dead: [20, "bad"] };
+
+/** The newest deliveries, a bar each, the newest to the right. */
+function Health({ newest }) {
+  if (!newest.length) return html`<span class="soft">–</span>`;
+  const delivered = newest.filter(({ status }) => status === "delivered").length;
+  const label = `${delivered} of the newest ${newest.length} delivered`;
+  return html`<svg class="health" role="img" aria-label=${label} viewBox=${`0 0 ${BARS * 4} 20`} width=${BARS * 4} height="20">
+    <title>${label}</title>
+    ${newest.map(({ status }, at) => {
+      const [height, tone] = HEIGHTS[status] ?? [3, "off"];
+      return html`<rect class=${tone} x=${4 * (at + BARS - newest.length)} y=${20 - height} width="3" height=${height} />`;
+    })}
+  </svg>`;
+}
+
 function Row({ one }) {
-  const { data } = useLoad((signal) => get(`api/v1/destinations/${one.id}/stats`, {}, signal), [one.id], EVERY_FIGURES);
+  const { data } = useLoad((signal) => look(one.id, signal), [one.id], EVERY_FIGURES);
   return html`<tr>
     <td class="wide">
       <a href=${to(["destinations", one.id])}>${one.description || one.url}</a>
@@ -46,6 +74,7 @@ function Row({ one }) {
     </td>
     <td><${Status} of=${one.failing_since ? "failing" : one.status} /></td>
     <td>${typesOf(one)}</td>
+    <td>${data ? html`<${Health} newest=${data.newest} />` : "…"}</td>
     <td>${data ? percent(data.success_rate) : "…"}</td>
     <td>${data ? duration(data.latency_ms?.p95) : "…"}</td>
     <td>${number(one.lag.events)}</td>

@@ -1,11 +1,11 @@
 /** Runs of functions: what each answered, and why the publish of a PRE event was refused. */
 import { get, post } from "../lib/api.js";
 import { duration, number } from "../lib/format.js";
-import { html, useState } from "../lib/html.js";
+import { html } from "../lib/html.js";
 import { setQuery, to } from "../lib/router.js";
 import { may } from "../lib/session.js";
 import { useLoad } from "../lib/use.js";
-import { Act, Pager } from "../parts/act.js";
+import { Act, Pager, Search } from "../parts/act.js";
 import { Empty, Field, Loaded, Status, Table, Time } from "../parts/ui.js";
 
 const STATUSES = ["pending", "running", "success", "error", "timeout", "cancelled", "dead"];
@@ -31,23 +31,19 @@ export function reason({ error, status }) {
 export const refuses = (one) => one.mode === "pre" && one.on_error === "fail" && ["error", "timeout"].includes(one.status);
 
 export function Invocations({ query }) {
-  const [cursor, setCursor] = useState("");
-  const { function_id, event_id, status } = query;
+  const { function_id, event_id, status, cursor } = query;
   const load = (signal) => get("api/v1/invocations", { function_id, event_id, status, cursor, limit: 50 }, signal);
   const state = useLoad(load, [function_id, event_id, status, cursor], EVERY);
-  const filter = (name) => (event) => {
-    setCursor("");
-    setQuery({ [name]: event.target.value.trim() });
-  };
+  const filter = (change) => setQuery({ cursor: "", ...change });
   return html`<div class="row">
       <${Field} label="Status">
-        <select value=${status ?? ""} onChange=${filter("status")}>
+        <select value=${status ?? ""} onChange=${(event) => filter({ status: event.target.value })}>
           <option value="">Any</option>
           ${STATUSES.map((one) => html`<option value=${one}>${one}</option>`)}
         </select>
       <//>
-      <${Field} label="Function's number"><input type="search" inputmode="numeric" value=${function_id ?? ""} onChange=${filter("function_id")} /><//>
-      <${Field} label="Event's id"><input type="search" spellcheck="false" value=${event_id ?? ""} onChange=${filter("event_id")} /><//>
+      <${Search} label="Function's number" value=${function_id} onSearch=${(id) => filter({ function_id: id })} />
+      <${Search} label="Event's id" value=${event_id} onSearch=${(id) => filter({ event_id: id })} />
     </div>
     <${Loaded} from=${state}>${(page) => page.data.length || cursor ? html`
       ${event_id && html`<${Verdict} runs=${page.data} />`}
@@ -63,7 +59,7 @@ export function Invocations({ query }) {
           <td><${Time} at=${one.started_at ?? one.created_at} /></td>
         </tr>`)}
       <//>
-      <${Pager} page=${page} cursor=${cursor} setCursor=${setCursor} />` : html`<${Nothing} filtered=${function_id || event_id || status} />`}<//>`;
+      <${Pager} page=${page} cursor=${cursor} setCursor=${(next) => setQuery({ cursor: next })} />` : html`<${Nothing} filtered=${function_id || event_id || status} />`}<//>`;
 }
 
 /** What became of one publish, from the runs of its functions. */

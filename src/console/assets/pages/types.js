@@ -67,7 +67,7 @@ function Type({ name }) {
   useTitle(name);
   const state = useLoad((signal) => look(name, signal), [name]);
   return html`<p><a href=${to(["types"])}>All event types</a></p>
-    <h1><code>${name}</code></h1>
+    <h1>${name}</h1>
     <${Loaded} from=${state}>${({ type, event, refusal }) => html`
       <p>${type.description}</p>
       <dl class="details">

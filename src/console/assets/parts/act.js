@@ -1,7 +1,7 @@
-/** Buttons that change something: busy while they do, refusals beside them, a question first where it cannot be undone. */
-import { html, useState } from "../lib/html.js";
+/** What one does on a page: buttons that change something, with a question first where it cannot be undone; looking, leafing. */
+import { html, useEffect, useState } from "../lib/html.js";
 import { useAction } from "../lib/use.js";
-import { Copy, Dialog, Problem } from "./ui.js";
+import { Copy, Dialog, Field, Problem } from "./ui.js";
 
 /** A button that runs `run`. With `ask` it asks that first, in front of the page. */
 export function Act({ label, run, ask, kind = "" }) {
@@ -32,6 +32,16 @@ export function Secret({ secret }) {
     <p><strong>The secret. It is shown this once:</strong> keep it where the endpoint checks signatures.</p>
     <div class="command"><pre tabindex="0">${secret}</pre><${Copy} text=${secret} /></div>
   </div>`;
+}
+
+/** A text to look for, taken when it is done: what is half written stays while the page is drawn again. */
+export function Search({ label, hint, value = "", onSearch }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return html`<${Field} label=${label} hint=${hint}>
+    <input type="search" spellcheck="false" value=${text} onInput=${(event) => setText(event.target.value)}
+      onChange=${() => onSearch(text.trim())} />
+  <//>`;
 }
 
 /** Links to further views of a page; the current one is told by `aria-current`. */

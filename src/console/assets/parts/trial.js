@@ -11,6 +11,7 @@ export function Outcome({ attempt, passed }) {
     <${Status} of=${passed ? "passed" : "failed"} />${" "}
     ${attempt.status ? html`HTTP ${attempt.status} after ${duration(attempt.latency_ms)}` : html`no answer`}
     ${attempt.error && html`: ${attempt.error}`}
+    ${attempt.passed === false && !attempt.error && html`: that is not the consent it was asked for`}
   </p>`;
 }
 
