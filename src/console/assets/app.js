@@ -4,6 +4,7 @@ import { to, useRoute } from "./lib/router.js";
 import { may, resume, useSession } from "./lib/session.js";
 import { Destinations } from "./pages/destinations.js";
 import { Functions } from "./pages/functions.js";
+import { Live } from "./pages/live.js";
 import { Overview } from "./pages/overview.js";
 import { SignIn } from "./pages/signin.js";
 import { Types } from "./pages/types.js";
@@ -16,6 +17,7 @@ const PAGES = [
   { parts: ["destinations"], key: "d", title: "Destinations", view: Destinations, scope: "destinations:read" },
   { parts: ["functions"], key: "f", title: "Functions", view: Functions, scope: "functions:read" },
   { parts: ["types"], key: "t", title: "Event types", view: Types, scope: "events:read" },
+  { parts: ["live"], key: "l", title: "Live", scope: "events:read", view: Live },
 ];
 
 function App() {

@@ -65,6 +65,9 @@ export const post = (path, body, signal) => json("POST", path, { body, signal })
 export const patch = (path, body) => json("PATCH", path, { body });
 export const remove = (path) => json("DELETE", path);
 
+/** An answer that goes on and on, to be read as it comes. */
+export const open = (path, query, signal) => request("GET", path, { query, signal });
+
 /** An answer as the text that it is, for what must be shown byte for byte. */
 export async function text(path, query, signal) {
   return (await request("GET", path, { query, signal })).text();

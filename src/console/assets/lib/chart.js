@@ -36,17 +36,16 @@ export function Chart({ title, times, series }) {
   const place = useRef(null);
   const plot = useRef(null);
   useEffect(() => {
+    const node = place.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsFor(series, place.current.clientWidth), dataOf(times, series), place.current);
+      plot.current = new uPlot(optionsFor(series, node.clientWidth), dataOf(times, series), node);
     };
-    const resized = new ResizeObserver(() =>
-      plot.current?.setSize({ width: place.current.clientWidth, height: HEIGHT }),
-    );
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: node.clientWidth, height: HEIGHT }));
     const restyled = new MutationObserver(draw);
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     draw();
-    resized.observe(place.current);
+    resized.observe(node);
     restyled.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     scheme.addEventListener("change", draw);
     return () => {
@@ -54,6 +53,7 @@ export function Chart({ title, times, series }) {
       restyled.disconnect();
       scheme.removeEventListener("change", draw);
       plot.current.destroy();
+      plot.current = null;
     };
   }, []);
   useEffect(() => plot.current?.setData(dataOf(times, series)));

@@ -1,0 +1,100 @@
+/**
+ * Chromium on the console of a broker. What must hold on every page of every test: no error on the browser's console, nothing
+ * that the policy of the page refuses, nothing asked of another origin.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { KEY } from "./broker.js";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Where screenshots go: to the documents when they are to be renewed. */
+const IMAGES = process.env.CONSOLE_IMAGES ?? path.join(HERE, "../../target/console-images");
+mkdirSync(IMAGES, { recursive: true });
+
+const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** One browser, whose contexts are persons with cookies of their own. */
+export async function launch() {
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
+  return chromium.launch({ executablePath: PROGRAM, args });
+}
+
+/** A person at the console. */
+export class Person {
+  static async arrive(browser, broker, options = {}) {
+    const viewport = { width: 1100, height: 700 };
+    const context = await browser.newContext({ viewport, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce", ...options });
+    const person = new Person(context, broker);
+    person.page = await person.open();
+    return person;
+  }
+
+  constructor(context, broker) {
+    this.context = context;
+    this.broker = broker;
+    this.wrong = [];
+    this.refusals = [];
+    context.on("request", (request) => {
+      const url = new URL(request.url());
+      if (url.origin !== broker.url && url.protocol !== "data:") this.wrong.push(`asked ${url.origin}`);
+    });
+  }
+
+  /** Opens another tab. */
+  async open(view = "") {
+    const page = await this.context.newPage();
+    page.setDefaultTimeout(30_000);
+    page.on("console", (message) => {
+      // Chromium writes every answer that is an error there; which ones are expected, tests say themselves.
+      if (message.type() !== "error") return;
+      const list = message.text().startsWith("Failed to load resource") ? this.refusals : this.wrong;
+      list.push(message.text());
+    });
+    page.on("pageerror", (error) => this.wrong.push(String(error)));
+    await page.goto(`${this.broker.url}/${view}`);
+    return page;
+  }
+
+  async signIn(key = KEY) {
+    await this.page.getByLabel("API key").fill(key);
+    await this.page.getByRole("button", { name: "Sign in" }).click();
+    await this.page.getByRole("navigation", { name: "Pages" }).waitFor();
+  }
+
+  /** Goes to a view by its address. */
+  async go(view) {
+    await this.page.goto(`${this.broker.url}/#/${view}`);
+  }
+
+  /** Holds the page, as it is, to the rules for accessible pages, in light and in dark, and takes its picture. */
+  async inspect(name) {
+    for (const scheme of ["light", "dark"]) {
+      await this.page.emulateMedia({ colorScheme: scheme });
+      await this.assertAccessible(`${name} in ${scheme}`);
+      await this.page.screenshot({ path: path.join(IMAGES, `${name}-${scheme}.png`) });
+    }
+    await this.page.emulateMedia({ colorScheme: "light" });
+  }
+
+  async assertAccessible(what) {
+    // In a world of its own: the policy of the page lets nobody else's script into it.
+    await this.page.evaluate(() => document.fonts.ready);
+    const { readFileSync } = await import("node:fs");
+    await this.page.evaluate(readFileSync(AXE, "utf8"));
+    const { violations } = await this.page.evaluate(() => globalThis.axe.run(document));
+    const said = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n  ")}`);
+    assert.deepEqual(said, [], what);
+  }
+
+  /** Ends the visit; fails when anything went wrong in the browser meanwhile. */
+  async leave() {
+    await this.context.close();
+    assert.deepEqual(this.wrong, []);
+  }
+}

@@ -1,0 +1,101 @@
+/** Signing in and out, the overview, the frame around every page. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { KEY, Broker, READER, eventually } from "./broker.js";
+import { Person, launch } from "./browser.js";
+
+let browser;
+let broker;
+before(async () => {
+  [browser, broker] = await Promise.all([launch(), Broker.start()]);
+});
+after(async () => {
+  await browser.close();
+  await broker.stop();
+});
+
+test("a key opens the console, a wrong one does not, and no script can read what was made of it", async () => {
+  const person = await Person.arrive(browser, broker);
+  const { page } = person;
+  await page.getByLabel("API key").waitFor();
+  await person.inspect("sign-in");
+  await page.getByLabel("API key").fill("wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").filter({ hasText: "not known" }).waitFor();
+  await person.signIn();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  const [cookie] = await person.context.cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
+  assert(!kept.includes(KEY));
+  await page.reload();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API key").waitFor();
+  await page.reload();
+  await page.getByLabel("API key").waitFor();
+  await person.leave();
+});
+
+test("the overview says what to do first, then what goes on", async () => {
+  const person = await Person.arrive(browser, broker);
+  const { page } = person;
+  await person.signIn();
+  const empty = page.getByText("No event yet");
+  await empty.waitFor();
+  await page.getByText("curl -X POST").waitFor();
+  await person.inspect("overview-empty");
+  await broker.publishMany(Array.from({ length: 200 }, (_, n) => ({ type: "pipeline.progress", data: { n } })));
+  await page.locator(".chart canvas").waitFor();
+  assert.equal(await empty.count(), 0);
+  await page.getByText("Events kept").locator("..").getByText("200").waitFor();
+  await broker.publish({ type: "pipeline.completed", pipeline: "user-analytics" });
+  await page.getByRole("link", { name: "pipeline.completed" }).waitFor();
+  await person.inspect("overview");
+  await person.leave();
+});
+
+test("a key that may only read is offered only that", async () => {
+  const person = await Person.arrive(browser, broker);
+  await person.signIn(READER);
+  await person.page.getByText("Published per second").waitFor();
+  assert.equal(await person.page.getByRole("heading", { name: "Broker" }).count(), 0);
+  assert.equal(await person.page.getByRole("heading", { name: "Destinations" }).count(), 0);
+  assert.deepEqual(person.refusals.filter((text) => !text.includes("401")), [], "nothing was asked in vain");
+  await person.leave();
+});
+
+test("colours and keys are a person's own choice, and the page fits a phone", async () => {
+  const person = await Person.arrive(browser, broker, { viewport: { width: 360, height: 700 }, colorScheme: "dark" });
+  const { page } = person;
+  await person.signIn();
+  await page.getByText("Published per second").waitFor();
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await ground();
+  await page.getByRole("button", { name: "Colours: auto" }).click();
+  await eventually("the page is light", async () => (await ground()) !== dark);
+  await page.reload();
+  await page.getByRole("button", { name: "Colours: light" }).waitFor();
+  const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert(wide <= seen, `the page is ${wide} wide on ${seen}`);
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
+  await person.assertAccessible("the list of keys on a phone");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  await person.leave();
+});
+
+test("a session that ends under one's hands leads to signing in, and a broker that is away is said", async () => {
+  const person = await Person.arrive(browser, broker);
+  await person.signIn();
+  await person.page.getByText("Published per second").waitFor();
+  await broker.kill();
+  await person.page.getByText("the broker does not answer").first().waitFor();
+  await broker.start();
+  await eventually("it goes on", async () => (await person.page.getByText("the broker does not answer").count()) === 0);
+  await person.context.clearCookies();
+  await person.page.getByLabel("API key").waitFor();
+  await person.leave();
+});
