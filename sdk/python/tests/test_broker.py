@@ -200,6 +200,8 @@ def test_the_published_snippet_listens_and_leaves_cleanly(broker, client, number
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A job in the background of a shell has it ignored, and so have its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     client.events.publish("pipeline.completed", {"rows_loaded": 892}, pipeline="user-analytics")
     client.events.publish("pipeline.failed", {"error": "disk"}, pipeline="user-analytics")
