@@ -10,7 +10,7 @@ pub(in crate::http) const PART: Part = Part { name: "Publishing", operations: &[
 
 const IDEMPOTENCY_KEY: Parameter = Parameter::new(
     "Idempotency-Key",
-    Shape::Pattern { pattern: "^[!#-~]{1,200}$", example: "run_001-completed" },
+    Shape::Pattern { pattern: "^[!#-~]{1,255}$", example: "run_001-completed" },
     "Makes repeating the whole request safe: the same key and body get the first answer again.",
 );
 

@@ -266,4 +266,9 @@ fn a_log_whose_newest_file_is_gone_does_not_give_its_places_again() {
     std::fs::remove_file(folder.path().join(newest)).unwrap();
     let refused = open(folder.path()).unwrap_err();
     assert!(refused.to_string().contains("a newer file is missing"), "{refused}");
+    for name in names_of(folder.path()).into_iter().filter(|name| segment::first_of(name).is_some()) {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let refused = open(folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("control.redb knows of commits"), "{refused}");
 }

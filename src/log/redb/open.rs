@@ -105,6 +105,10 @@ fn open_segments(
         };
         files.push(File { first, found });
     }
+    if files.is_empty() && checkpoint.commit > 0 {
+        let detail = "there is none, but control.redb knows of commits: restore them, or a backup".to_owned();
+        return Err(OpenError::File { file: "log-*.redb".to_owned(), detail });
+    }
     if files.is_empty() {
         let about = About {
             format: FORMAT,
