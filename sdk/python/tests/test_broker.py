@@ -194,15 +194,16 @@ PROGRAM = """
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_published_snippet_listens_and_leaves_cleanly(broker, client, number):
     environment = {**os.environ, "CAMPANILE_URL": broker.url, "CAMPANILE_KEY": KEY}
+    # A job in the background of a shell has it ignored, and so would the program.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A job in the background of a shell has it ignored, and so have its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    signal.signal(signal.SIGINT, before)
     client.events.publish("pipeline.completed", {"rows_loaded": 892}, pipeline="user-analytics")
     client.events.publish("pipeline.failed", {"error": "disk"}, pipeline="user-analytics")
     assert process.stdout.readline() == "ready\n"
