@@ -152,7 +152,7 @@ fn members() -> Map<String, Value> {
         "description": {"type": ["string", "null"]},
         "events": {"type": "array", "items": {"type": "string"}},
         "filter": {"type": ["string", "null"]},
-        "format": {"type": "string"},
+        "format": {"type": ["string", "null"], "description": "null: that of each event's type, which differ."},
         "status": {"enum": ["pending", "active", "deactivated"]},
         "deactivation": deactivation,
         "verification": {"enum": ["challenge", "ping", "none"]},
