@@ -153,8 +153,9 @@ fn a_replay_takes_only_its_range_of_time_and_types() {
     });
     let job = replay(&server, &made, &body);
     assert_eq!(figures(&wait_until(&server, &job, "done")), (3, 3, 0));
-    let again: Vec<u64> = receiver.wait_for(23)[20..].iter().map(Delivery::sequence).collect();
-    assert_eq!(again, [5, 7, 9]);
+    let mut again: Vec<u64> = receiver.wait_for(23)[20..].iter().map(Delivery::sequence).collect();
+    again.sort_unstable();
+    assert_eq!(again, [5, 7, 9], "in any order: the destination asked for none");
 }
 
 #[test]
