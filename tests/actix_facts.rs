@@ -67,7 +67,7 @@ impl Handler<Ping> for Child {
 }
 
 fn heard(stopped: &Receiver<&'static str>) -> &'static str {
-    stopped.recv_timeout(Duration::from_secs(10)).expect("the registry hears of the death")
+    stopped.recv_timeout(Duration::from_secs(120)).expect("the registry hears of the death")
 }
 
 async fn death_is_seen(address: &Addr<Child>) {

@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+/// How long anything may take that happens at all.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 const PRE: &str = "PRE_USER_CREATE";
 const POST: &str = "POST_USER_CREATE";
 
@@ -66,7 +69,7 @@ async fn status_on(broker: &Broker, event: &StoredEvent) -> Option<InvocationSta
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !holds().await {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -184,7 +187,7 @@ async fn a_circle_of_functions_that_publish_for_each_other_ends() {
     })
     .await;
     broker.publish(Event::new(POST)).await.unwrap();
-    let published: Vec<bool> = (0..17).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+    let published: Vec<bool> = (0..17).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
     // The first was caused by nothing, sixteen more by another; the one after those was refused.
     assert_eq!(published.iter().filter(|ok| **ok).count(), 16);
     broker.shutdown().await;
@@ -209,7 +212,7 @@ async fn what_waits_for_a_function_waits_for_its_program() {
         std::future::ready(agreed())
     })
     .await;
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 1, "it has not failed meanwhile");
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), 1, "it has not failed meanwhile");
     broker.shutdown().await;
 }
 
@@ -239,7 +242,7 @@ async fn a_guard_asks_does_and_tells() {
         .await
         .unwrap();
     assert_eq!(saved, json!({"user_id": 7, "params": {"email": "a@b", "plan": "free"}}));
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), saved);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), saved);
     let stopped = broker.guard::<Value, String, _>(PRE, POST, &json!({}), async |_| unreachable!()).await;
     let Err(GuardError::Stopped(outcome)) = stopped else { panic!("{stopped:?}") };
     assert_eq!(outcome.reason(), "check (rejected): an address is needed");
@@ -253,7 +256,7 @@ async fn a_guard_asks_does_and_tells() {
     let Err(GuardError::Untold { id, .. }) = untold else { panic!("{untold:?}") };
     assert_eq!(broker.open_guards().iter().map(|guard| &guard.id).collect::<Vec<_>>(), [&id]);
     broker.confirm_guard(&id, &json!({"user_id": 8})).await.unwrap();
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), json!({"user_id": 8}));
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), json!({"user_id": 8}));
     assert!(broker.open_guards().is_empty());
     broker.shutdown().await;
 }

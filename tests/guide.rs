@@ -103,7 +103,7 @@ fn fenced(document: &str, words: &str) -> Vec<String> {
 fn every_command_of_the_guide_works() {
     let mut broker = Started::new();
     let run = |broker: &Started, block: &String| {
-        text(&broker.run(Command::new("timeout").args(["60", "bash", "-ec", block]).env("PATH", path())))
+        text(&broker.run(Command::new("timeout").args(["300", "bash", "-ec", block]).env("PATH", path())))
     };
     let guide = blocks("guide");
     assert_eq!(guide.len(), 6, "the guide's commands were not found");
@@ -129,7 +129,7 @@ fn said_by(document: &str, mark: &str, others: usize) -> Vec<String> {
     assert_eq!(text_of.matches("```").count(), 2 * (guide.len() + others), "every block is run");
     let run = |block: &String| {
         let mut command = Command::new("timeout");
-        command.args(["60", "bash", "-ec", block]).env("PATH", path()).current_dir(broker.folder.path());
+        command.args(["300", "bash", "-ec", block]).env("PATH", path()).current_dir(broker.folder.path());
         text(&broker.run(&mut command))
     };
     guide.iter().map(run).collect()

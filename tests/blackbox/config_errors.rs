@@ -1,8 +1,7 @@
 //! A config that is wrong: exit code 78 and a message that names the file, the line and the key.
 
-use crate::support::{exit_of, spawn_binary};
+use crate::support::{PATIENCE, exit_of, spawn_binary};
 use std::fs::{self, OpenOptions};
-use std::time::Duration;
 
 pub(crate) fn start_with(config: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -11,7 +10,7 @@ pub(crate) fn start_with(config: &str) -> (Option<i32>, String) {
     let log = folder.path().join("output.log");
     let output = OpenOptions::new().create(true).append(true).open(&log).unwrap();
     let mut child = spawn_binary(&[], &path, &output);
-    let status = exit_of(&mut child, Duration::from_secs(20));
+    let status = exit_of(&mut child, PATIENCE);
     let said = fs::read_to_string(&log).unwrap();
     let data = folder.path().join("campanile-data");
     assert!(!data.exists(), "nothing is made with a bad config");
@@ -80,7 +79,7 @@ fn a_config_that_is_not_there_is_refused() {
     let log = folder.path().join("output.log");
     let output = OpenOptions::new().create(true).append(true).open(&log).unwrap();
     let mut child = spawn_binary(&[], &folder.path().join("missing.toml"), &output);
-    let status = exit_of(&mut child, Duration::from_secs(20)).expect("it ends");
+    let status = exit_of(&mut child, PATIENCE).expect("it ends");
     assert_eq!(status.code(), Some(78));
     assert!(fs::read_to_string(&log).unwrap().contains("missing.toml"));
 }

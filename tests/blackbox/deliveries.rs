@@ -2,7 +2,9 @@
 
 use crate::support::{ADMIN, Delivery, Receiver, Reply, Request, Server, eventually, text_of};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Creates a destination for an endpoint, with further members.
 fn create(server: &Server, receiver: &Receiver, more: &Value) -> Value {
@@ -34,6 +36,11 @@ fn wait_for_delivery(server: &Server, event: &Value, status: &str) -> Value {
         assert!(deliveries.len() <= 1, "{deliveries:?}");
         deliveries.pop().filter(|one| one["status"] == status)
     })
+}
+
+/// A reply that waits until the flag is set.
+fn held_by(flag: &Arc<AtomicBool>, status: u16) -> Reply {
+    Reply::When(Arc::clone(flag), Box::new(Reply::status(status)))
 }
 
 /// How many attempts a listed delivery counts.
@@ -109,15 +116,21 @@ fn without_retries_the_first_failure_is_the_last() {
 #[test]
 fn a_schedule_that_is_used_up_leaves_a_dead_delivery_and_holds_nothing_up() {
     let server = Server::start();
-    let receiver = Receiver::start(|delivery| match delivery.header("X-Campanile-Event") {
+    let passed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&passed);
+    let receiver = Receiver::start(move |delivery| match delivery.header("X-Campanile-Event") {
+        // It goes on when the other one is through.
+        "bad" if delivery.attempt() == 2 => held_by(&flag, 500),
         "bad" => Reply::status(500),
         _ => Reply::status(200),
     });
     create(&server, &receiver, &json!({"retry": {"enabled": true, "schedule_s": [1, 1]}}));
     let bad = server.publish(&json!({"type": "bad", "data": {}}));
+    wait_for_delivery(&server, &bad, "retrying");
     let good = server.publish(&json!({"type": "good", "data": {}}));
     wait_for_delivery(&server, &good, "delivered");
     assert_eq!(deliveries_of(&server, &bad)[0]["status"], "retrying");
+    passed.store(true, Ordering::SeqCst);
     let dead = wait_for_delivery(&server, &bad, "dead");
     assert_eq!(attempts_of(&dead), 3);
     assert_eq!(receiver.deliveries().len(), 4);
@@ -143,16 +156,19 @@ fn gone_deactivates_at_once() {
 #[test]
 fn an_endpoint_that_does_not_answer_in_time_has_failed() {
     let server = Server::start();
-    let receiver = Receiver::start(|delivery| match delivery.attempt() {
-        1 => Reply::after(Duration::from_secs(4), Reply::status(200)),
+    let never = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::start(move |delivery| match delivery.attempt() {
+        1 => held_by(&never, 200),
         _ => Reply::status(200),
     });
-    create(&server, &receiver, &json!({"timeout_ms": 500, "retry": {"enabled": true, "schedule_s": [1]}}));
-    let started = Instant::now();
+    let retry = json!({"enabled": true, "schedule_s": vec![1; 50]});
+    create(&server, &receiver, &json!({"timeout_ms": 1000, "retry": retry}));
     let event = server.publish(&json!({"type": "a", "data": {}}));
     let delivered = wait_for_delivery(&server, &event, "delivered");
-    assert!(started.elapsed() < Duration::from_millis(3900), "{:?}", started.elapsed());
-    assert_eq!(attempts_of(&delivered), 2);
+    // A slow machine may need more than the second.
+    assert!(attempts_of(&delivered) >= 2, "{delivered}");
+    let first = text_of(&delivered["attempts"][0]["error"]);
+    assert!(first.starts_with("no answer within 1000 ms"), "{first}");
 }
 
 #[test]
@@ -235,7 +251,7 @@ fn an_endpoint_that_says_when_is_asked_then() {
     server.publish(&json!({"type": "a", "data": {}}));
     let deliveries = receiver.wait_for(2);
     let waited = deliveries[1].at - deliveries[0].at;
-    assert!(waited >= Duration::from_millis(2900) && waited < Duration::from_secs(8), "{waited:?}");
+    assert!(waited >= Duration::from_millis(2900), "{waited:?}");
 }
 
 #[test]
@@ -302,12 +318,12 @@ fn strict_order_holds_later_events_back_until_the_failing_one_is_through() {
 #[test]
 fn a_destination_that_hangs_costs_the_others_nothing() {
     let server = Server::start();
-    let hanging = Receiver::start(|_| Reply::after(Duration::from_secs(4), Reply::status(200)));
+    let never = Arc::new(AtomicBool::new(false));
+    let hanging = Receiver::start(move |_| held_by(&never, 200));
     let healthy = Receiver::willing();
-    create(&server, &hanging, &json!({}));
+    create(&server, &hanging, &json!({"timeout_ms": 600_000}));
     create(&server, &healthy, &json!({}));
-    let started = Instant::now();
     server.publish_many("a", 200);
     healthy.wait_for(200);
-    assert!(started.elapsed() < Duration::from_millis(3900), "{:?}", started.elapsed());
+    assert!(hanging.deliveries().is_empty());
 }

@@ -320,14 +320,17 @@ fn another_tenant_and_a_key_without_the_scope_see_nothing() {
 #[test]
 fn a_delivery_whose_event_went_by_retention_stays_listed_while_its_attempts_are_kept_and_cannot_be_sent_again()
  {
-    let server =
-        Settings::new().with("storage.retention", r#"{ max_age = "1s", max_bytes = "10GiB" }"#).start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Settings::new().data_in(folder.path()).start();
     let receiver = Receiver::willing();
     let made = create(&server, &receiver, &json!({}));
     server.publish_many("a", 1);
     wait_for_statuses(&server, &made, &["delivered"]);
     let id = text_of(&list(&server, &made, "")["data"][0]["id"]);
     let resend = Request::post(&format!("/api/v1/deliveries/{id}/resend")).key(ADMIN);
+    server.kill();
+    let forgetful = Settings::new().with("storage.retention", r#"{ max_age = "1s", max_bytes = "10GiB" }"#);
+    let server = forgetful.data_in(folder.path()).start();
     eventually("the event is gone", || {
         (server.list("")["data"].as_array().unwrap().is_empty()).then_some(())
     });

@@ -1,7 +1,7 @@
 //! Acknowledged means synced: seen from outside, in the order of the system calls.
 
 use crate::support::meddler::Meddler;
-use crate::support::{Connection, PUBLISHER, Request, Response, Server, Settings, eventually};
+use crate::support::{Connection, Item, Next, PUBLISHER, Request, Response, Server, Settings, eventually};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn no_201_is_written_before_a_sync_that_began_after_its_request_was_read() {
         server.send(&draft(n)).must(201);
     }
     server.terminate();
-    server.exit_within(Duration::from_secs(20));
+    server.exit();
     let trace = wait_for_whole_trace(&trace);
     let calls = calls_of(&trace);
     for n in 0..30 {
@@ -99,24 +99,30 @@ fn nobody_sees_an_event_while_its_sync_is_under_way() {
     let mut server = Server::start();
     server.publish_many("before", 1);
     let mut stream = server.stream("");
-    let slow = Meddler::slow_syncs(&server, Duration::from_secs(2));
+    let delay = Duration::from_secs(3);
+    let slow = Meddler::slow_syncs(&server, delay);
     let started = Instant::now();
     let mut publisher = Connection::open(server.address()).unwrap();
     let publish =
         std::thread::spawn(move || publisher.exchange(&draft(1)).map(|answer: Response| answer.status));
-    while started.elapsed() < Duration::from_millis(1200) {
-        assert_eq!(server.head(), 1, "a poller sees it");
-        assert_eq!(server.get("/api/v1/events/traced-1").status, 404, "a reader sees it by its id");
-        if let crate::support::Next::Item(crate::support::Item::Message(message)) =
-            stream.next(Duration::from_millis(50))
-        {
-            panic!("a stream has it: {message:?}");
+    let mut heard = None;
+    loop {
+        let head = server.head();
+        let by_id = server.get("/api/v1/events/traced-1").status;
+        if let Next::Item(Item::Message(message)) = stream.next(Duration::from_millis(50)) {
+            heard = Some(message);
         }
+        // What was seen later than this may well be there.
+        if started.elapsed() >= delay {
+            break;
+        }
+        assert_eq!(head, 1, "a poller sees it");
+        assert_eq!(by_id, 404, "a reader sees it by its id");
+        assert_eq!(heard, None, "a stream has it");
     }
     assert_eq!(publish.join().unwrap().unwrap(), 201);
-    assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
     drop(slow);
-    assert_eq!(stream.message().json()["id"], "traced-1");
+    assert_eq!(heard.unwrap_or_else(|| stream.message()).json()["id"], "traced-1");
     server.crash();
     server.get("/api/v1/events/traced-1").must(200);
 }
@@ -125,7 +131,7 @@ fn nobody_sees_an_event_while_its_sync_is_under_way() {
 fn a_key_whose_first_request_is_still_running_is_409() {
     let server = Server::start();
     server.publish_many("before", 1);
-    let slow = Meddler::slow_syncs(&server, Duration::from_secs(2));
+    let slow = Meddler::slow_syncs(&server, Duration::from_secs(5));
     let request = draft(1).header("Idempotency-Key", "running");
     let mut publisher = Connection::open(server.address()).unwrap();
     let other = request.clone();
@@ -150,14 +156,15 @@ fn a_key_whose_first_request_is_still_running_is_409() {
 fn publishers_share_syncs_and_a_slow_disk_slows_them_only_by_its_own_time() {
     let server = Server::start();
     server.publish_many("before", 1);
-    let _slow = Meddler::slow_syncs(&server, Duration::from_millis(500));
+    let _slow = Meddler::slow_syncs(&server, Duration::from_secs(1));
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for n in 0..20 {
+        for n in 0..50 {
             let server = &server;
             scope.spawn(move || server.send(&draft(n)).must(201));
         }
     });
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
-    assert_eq!(server.head(), 21);
+    // One by one they would need fifty seconds.
+    assert!(started.elapsed() < Duration::from_secs(45), "{:?}", started.elapsed());
+    assert_eq!(server.head(), 51);
 }

@@ -5,7 +5,7 @@ use crate::lifecycle::path_of;
 use crate::support::{ADMIN, Receiver, Request, Rogue, Server, Settings, eventually, free_port, text_of};
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +49,7 @@ fn answering(status: u16) -> impl Fn(&mut crate::support::Peer) -> io::Result<()
 
 /// What a test of a URL says.
 fn try_url(server: &Server, url: &str) -> Value {
-    server.post("/api/v1/destinations/test", &json!({"url": url, "timeout_ms": 5000})).must(200)
+    server.post("/api/v1/destinations/test", &json!({"url": url, "timeout_ms": 60_000})).must(200)
 }
 
 #[test]
@@ -166,7 +166,7 @@ struct ForwardProxy {
 
 impl ForwardProxy {
     fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+        let listener = crate::support::ports::listen();
         let (address, heads) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let heard = Arc::clone(&heads);
         std::thread::spawn(move || {

@@ -1,10 +1,9 @@
 //! Folders that are not as they should be: shared, foreign, read-only, damaged. Each is refused with words.
 
-use crate::support::{Server, Settings, eventually, exit_of, spawn_binary};
+use crate::support::{PATIENCE, Server, Settings, eventually, exit_of, spawn_binary};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Starts a server with this data folder and gives how it ended and what it said.
 fn refused_start(folder: &Path, data: &Path) -> (Option<i32>, String) {
@@ -18,7 +17,7 @@ fn refused_start(folder: &Path, data: &Path) -> (Option<i32>, String) {
     let path = folder.join("second.log");
     let output = OpenOptions::new().create(true).append(true).open(&path).unwrap();
     let mut child = spawn_binary(&[], &config, &output);
-    let status = exit_of(&mut child, Duration::from_secs(20));
+    let status = exit_of(&mut child, PATIENCE);
     let said = fs::read_to_string(&path).unwrap();
     let status = status.unwrap_or_else(|| panic!("it started all the same: {said}"));
     assert!(!said.contains("panicked"), "{said}");
@@ -73,7 +72,7 @@ fn a_foreign_file_in_the_place_of_events_is_named_and_refused() {
     let mut server = Server::start();
     server.publish_many("a", 3);
     server.terminate();
-    assert!(server.exit_within(Duration::from_secs(20)).success());
+    assert!(server.exit().success());
     let segments = segments(&server.data());
     let newest = segments.last().unwrap_or_else(|| panic!("no segment in {:?}", files_in(&server.data())));
     let kept = fs::read(newest).unwrap();
@@ -92,7 +91,7 @@ fn a_foreign_control_file_is_named_and_refused() {
     let mut server = Server::start();
     server.publish_many("a", 3);
     server.terminate();
-    assert!(server.exit_within(Duration::from_secs(20)).success());
+    assert!(server.exit().success());
     let segments = segments(&server.data());
     let control = files_in(&server.data())
         .into_iter()
@@ -146,7 +145,7 @@ fn a_taken_port_is_refused_with_its_address() {
     .unwrap();
     let path = folder.path().join("output.log");
     let output = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-    let status = exit_of(&mut spawn_binary(&[], &config, &output), Duration::from_secs(20)).expect("it ends");
+    let status = exit_of(&mut spawn_binary(&[], &config, &output), PATIENCE).expect("it ends");
     let said = fs::read_to_string(&path).unwrap();
     assert!(!status.success() && said.contains(&server.address().to_string()), "{status}: {said}");
 }
@@ -159,7 +158,7 @@ fn a_flipped_bit_is_reported_and_never_served_as_an_event() {
         server.publish(&serde_json::json!({"type": "a", "data": {"s": marker}}));
     }
     server.terminate();
-    assert!(server.exit_within(Duration::from_secs(20)).success());
+    assert!(server.exit().success());
     let damaged = segments(&server.data()).into_iter().any(|path| damage(&path, marker.as_bytes()));
     assert!(damaged, "the events are somewhere in {:?}", files_in(&server.data()));
     server.spawn();

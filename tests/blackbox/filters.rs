@@ -50,7 +50,7 @@ fn a_long_poll_passes_over_what_does_not_match() {
     let server = Server::start();
     publish_runs(&server);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| server.list(&with_filter("data.wanted", "&cursor=5&wait_ms=20000")));
+        let waiting = scope.spawn(|| server.list(&with_filter("data.wanted", "&cursor=5&wait_ms=30000")));
         // Whether they come before or after the poll has begun to wait, only the last one ends it.
         for _ in 0..20 {
             server.publish(&json!({"type": "other", "data": {"wanted": false}}));
@@ -135,6 +135,7 @@ fn lag_counts_what_the_filter_lets_through() {
     let server = Server::start();
     let wanted = json!({
         "url": "http://127.0.0.1:1/", "verification": "none", "filter": "data.n >= 15", "max_in_flight": 1,
+        "retry": {"schedule_s": [3600]},
     });
     let made = server.post("/api/v1/destinations", &wanted).must(201);
     server.publish_many("counted", 20);

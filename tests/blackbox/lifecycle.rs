@@ -5,6 +5,8 @@ use crate::support::{
     text_of,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const DESTINATIONS: &str = "/api/v1/destinations";
 
@@ -21,6 +23,16 @@ pub(crate) fn wait_for_status(server: &Server, made: &Value, status: &str) -> Va
     eventually(&format!("the status {status}"), || {
         let one = now(server, made);
         (one["status"] == status).then_some(one)
+    })
+}
+
+/// A destination, and how many events of this kind there are, from a moment between whose two ends it did not change.
+pub(crate) fn unchanged(server: &Server, made: &Value, what: &str) -> (Value, usize) {
+    eventually("a moment without a change", || {
+        let before = now(server, made);
+        let count = told(server, what).len();
+        let after = now(server, made);
+        (before["status"] == after["status"]).then_some((after, count))
     })
 }
 
@@ -49,7 +61,8 @@ fn assert_tells(event: &Value, shown: &Value) {
 
 #[test]
 fn nothing_is_sent_before_the_endpoint_answers_the_challenge_and_everything_after() {
-    let server = Settings::new().with("delivery.verify_schedule", r#"["1s", "1s", "1s", "1s"]"#).start();
+    let server =
+        Settings::new().with("delivery.verify_schedule", &format!("[{}]", r#""1s", "#.repeat(100))).start();
     let receiver = Receiver::start(|_| Reply::status(503));
     let made = server.post(DESTINATIONS, &json!({"url": receiver.url()})).must(201);
     assert_eq!((&made["status"], &made["verification"]), (&json!("pending"), &json!("challenge")));
@@ -167,6 +180,7 @@ fn switched_off_it_keeps_its_place_and_sends_what_waited_when_it_is_on_again() {
     let made = server.post(DESTINATIONS, &with(&receiver, json!({"events": ["a"]}))).must(201);
     server.publish_many("a", 1);
     receiver.wait_for(1);
+    eventually("its outcome", || (now(&server, &made)["lag"]["events"] == 0).then_some(()));
     let off = call(&server, &made, "deactivate").must(200);
     assert_eq!((&off["status"], &off["deactivation"]["reason"]), (&json!("deactivated"), &json!("user")));
     assert_eq!(call(&server, &made, "deactivate").must(200), off, "once is enough");
@@ -194,7 +208,7 @@ fn with(receiver: &Receiver, more: Value) -> Value {
 fn a_backlog_that_is_skipped_is_given_up_with_the_retries_that_wait() {
     let mut server = Server::start();
     let receiver = Receiver::start(|_| Reply::status(500));
-    let body = with(&receiver, json!({"events": ["a"], "retry": {"schedule_s": [5]}}));
+    let body = with(&receiver, json!({"events": ["a"], "retry": {"schedule_s": [3600]}}));
     let made = server.post(DESTINATIONS, &body).must(201);
     let failed = server.publish(&json!({"type": "a", "data": {}}));
     let deliveries = format!("/api/v1/events/{}/deliveries", text_of(&failed["id"]));
@@ -227,9 +241,11 @@ fn a_backlog_that_is_skipped_is_given_up_with_the_retries_that_wait() {
 fn what_is_under_way_when_it_is_switched_off_keeps_its_outcome_and_is_not_sent_twice() {
     let server = Server::start();
     let (asked, is_asked) = std::sync::mpsc::channel();
+    let answers = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&answers);
     let receiver = Receiver::start(move |_| {
-        asked.send(()).unwrap();
-        Reply::after(std::time::Duration::from_secs(1), Reply::status(200))
+        asked.send(()).ok();
+        Reply::When(Arc::clone(&flag), Box::new(Reply::status(200)))
     });
     let made =
         server.post(DESTINATIONS, &with(&receiver, json!({"events": ["a"], "max_in_flight": 4}))).must(201);
@@ -238,6 +254,7 @@ fn what_is_under_way_when_it_is_switched_off_keeps_its_outcome_and_is_not_sent_t
     for call_name in ["deactivate", "activate", "deactivate"] {
         call(&server, &made, call_name).must(200);
     }
+    answers.store(true, Ordering::SeqCst);
     eventually("the outcomes", || (now(&server, &made)["lag"]["events"] == 4).then_some(()));
     assert_eq!(receiver.deliveries().len(), 4);
     call(&server, &made, "activate").must(200);
@@ -284,9 +301,11 @@ fn a_gone_endpoint_is_told_of_once_and_can_come_back() {
 fn an_answer_of_the_old_url_does_not_end_the_new_one() {
     let server = Server::start();
     let (asked, is_asked) = std::sync::mpsc::channel();
+    let answers = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&answers);
     let slow = Receiver::start(move |_| {
-        asked.send(()).unwrap();
-        Reply::after(std::time::Duration::from_secs(1), Reply::status(410))
+        asked.send(()).ok();
+        Reply::When(Arc::clone(&flag), Box::new(Reply::status(410)))
     });
     let new = Receiver::willing();
     let made = server.post(DESTINATIONS, &with(&slow, json!({"events": ["a"]}))).must(201);
@@ -294,6 +313,7 @@ fn an_answer_of_the_old_url_does_not_end_the_new_one() {
     is_asked.recv().unwrap();
     let patch = Request::new("PATCH", &path_of(&made)).key(ADMIN).json(&json!({"url": new.url()}));
     server.send(&patch).must(200);
+    answers.store(true, Ordering::SeqCst);
     slow.wait_for(1);
     assert_eq!(new.wait_for(1)[0].attempt(), 2, "what the old one refused is for the new one");
     assert_eq!(now(&server, &made)["status"], "active");

@@ -1,8 +1,10 @@
 //! `kill -9` in the life of a destination: a change and the event that tells of it are there both or not at all.
 
-use crate::lifecycle::{now, path_of, told, wait_for_status};
+use crate::lifecycle::{now, path_of, told, unchanged, wait_for_status};
 use crate::support::{ADMIN, Receiver, Reply, Request, Settings, eventually};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const DESTINATIONS: &str = "/api/v1/destinations";
@@ -22,8 +24,8 @@ fn a_verification_that_was_cut_off_begins_again() {
         std::thread::sleep(Duration::from_millis(40 * kills));
         server.crash();
         kills += 1;
-        let one = now(&server, &made);
-        assert_eq!(one["status"] == "active", told(&server, "activated").len() == 1, "{one}");
+        let (one, news) = unchanged(&server, &made, "activated");
+        assert_eq!(one["status"] == "active", news == 1, "{one}");
     }
     eventually("what waited", || {
         let events = receiver.events();
@@ -43,6 +45,8 @@ fn switching_on_and_off_between_kills_leaves_what_was_answered() {
     for round in 0..6 {
         // The answer of the last call may be cut off: it is there or it is not, and its event with it.
         let (address, path) = (server.address(), path_of(&made));
+        let answered = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&answered);
         let switcher = std::thread::spawn(move || {
             let mut done = 0;
             let mut on = is_on;
@@ -55,11 +59,15 @@ fn switching_on_and_off_between_kills_leaves_what_was_answered() {
                 };
                 assert_eq!(response.status, 200, "{response:?}");
                 (done, on) = (done + 1, !on);
+                counter.store(done, Ordering::SeqCst);
             }
         });
-        std::thread::sleep(Duration::from_millis(60 + 35 * round));
-        server.crash();
+        eventually("some switches", || (answered.load(Ordering::SeqCst) >= 2 + 2 * round).then_some(()));
+        server.kill();
+        // It has ended before there is a server again.
         let (done, on) = switcher.join().unwrap();
+        server.spawn();
+        server.wait_until_ready();
         switches += done;
         let status = now(&server, &made)["status"].clone();
         let news = count(&server);

@@ -21,7 +21,9 @@ fn a_destination_s_attempts_and_lag_are_shown() {
     let healthy = Receiver::start(|_| Reply::status(204));
     let broken = Receiver::start(|_| Reply::status(500));
     let made = |receiver: &Receiver| {
-        let made = server.post("/api/v1/destinations", &receiver.destination()).must(201);
+        let mut body = receiver.destination();
+        body["retry"] = json!({"schedule_s": vec![1; 100]});
+        let made = server.post("/api/v1/destinations", &body).must(201);
         format!("destination=\"{}\"", text_of(&made["id"]))
     };
     let (healthy, broken) = (made(&healthy), made(&broken));

@@ -7,7 +7,8 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DESTINATIONS: &str = "/api/v1/destinations";
 
@@ -121,7 +122,7 @@ fn what_breaks_a_rule_is_refused_and_changes_nothing() {
 
 #[test]
 fn no_secret_is_shown_anywhere_but_in_its_one_answer_nor_kept_in_the_clear() {
-    let server = Server::start();
+    let mut server = Server::start();
     let receiver = Receiver::willing();
     let mut body = receiver.destination();
     body["secret"] = json!("the-first-secret-to-hide");
@@ -148,6 +149,8 @@ fn no_secret_is_shown_anywhere_but_in_its_one_answer_nor_kept_in_the_clear() {
     }
     let output = server.output();
     assert!(secrets.iter().all(|secret| !output.contains(secret)), "{output}");
+    // Nobody writes while this reads.
+    server.kill();
     let kept = bytes_under(&server.data());
     for secret in secrets {
         assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is on disk");
@@ -178,6 +181,8 @@ fn a_rotation_that_was_answered_survives_kill_9_and_one_that_was_cut_off_is_whol
     for round in 0..6 {
         // Rotates with no pause until the broker is gone; each answered one is durable.
         let (address, path) = (server.address(), format!("{}/rotate-secret", path_of(&made)));
+        let done = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&done);
         let rotator = std::thread::spawn(move || {
             let mut number = current;
             loop {
@@ -190,11 +195,15 @@ fn a_rotation_that_was_answered_survives_kill_9_and_one_that_was_cut_off_is_whol
                 let Ok(answer) = answer else { return number };
                 assert_eq!(answer.status, 200, "{answer:?}");
                 number += 1;
+                counter.fetch_add(1, Ordering::SeqCst);
             }
         });
-        std::thread::sleep(Duration::from_millis(50 + 30 * round));
-        server.crash();
+        eventually("some rotations", || (done.load(Ordering::SeqCst) >= 2 + 2 * round).then_some(()));
+        server.kill();
+        // It has ended before there is a server again.
         let answered = rotator.join().unwrap();
+        server.spawn();
+        server.wait_until_ready();
         let delivery = deliver(&server, &receiver);
         let signs = [answered, answered + 1].into_iter().find(|number| {
             let secret = name(*number);

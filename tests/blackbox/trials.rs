@@ -96,7 +96,7 @@ fn a_url_is_tested_before_there_is_a_destination() {
     let receiver = Receiver::willing();
     let body = json!({
         "url": receiver.url(), "type": "a.b", "format": "resource", "headers": {"X-Team": "data"},
-        "secret": "a-secret-to-try-it-with", "signature_header": "X-Hub-Signature-256", "timeout_ms": 2000,
+        "secret": "a-secret-to-try-it-with", "signature_header": "X-Hub-Signature-256", "timeout_ms": 60_000,
     });
     let told = server.post(TEST, &body).must(200);
     assert_eq!((&told["success"], &told["event_type"]), (&json!(true), &json!("a.b")));

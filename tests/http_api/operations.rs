@@ -101,12 +101,14 @@ fn while_draining_publishing_is_503_with_its_reason() {
     let mut kept = server.connect();
     let body = r#"{"type":"a","data":{}}"#;
     let head = format!(
-        "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PUBLISHER}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PUBLISHER}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     std::io::Write::write_all(&mut kept, head.as_bytes()).unwrap();
-    // The head alone: the request is under way when the broker begins to drain.
-    while !server.get("/metrics", OPERATOR).text().contains("campanile_build") {}
+    // Asked for the body, so that the request is under way when the broker begins to drain.
+    let mut go_on = [0; 25];
+    std::io::Read::read_exact(&mut kept, &mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     futures_executor::block_on(server.broker.shutdown());
     std::io::Write::write_all(&mut kept, body.as_bytes()).unwrap();
     let answer = &answers_in(&read_all(&mut kept))[0];

@@ -220,8 +220,8 @@ fn a_body_may_be_exactly_as_large_as_the_config_says() {
     let head = format!(
         "POST {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PUBLISHER}\r\nContent-Type: application/json\r\n"
     );
-    let early = server.raw(format!("{head}Content-Length: 99999999999\r\n\r\n").as_bytes());
-    answers_in(&early)[0].problem(413, "payload_too_large");
+    let early = server.first_answer(format!("{head}Content-Length: 99999999999\r\n\r\n").as_bytes());
+    early.problem(413, "payload_too_large");
     let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..32 {
         chunked.extend_from_slice(b"10000\r\n");
@@ -229,7 +229,7 @@ fn a_body_may_be_exactly_as_large_as_the_config_says() {
         chunked.extend_from_slice(b"\r\n");
     }
     chunked.extend_from_slice(b"0\r\n\r\n");
-    answers_in(&server.raw(&chunked))[0].problem(413, "payload_too_large");
+    server.first_answer(&chunked).problem(413, "payload_too_large");
     assert_eq!(server.stored(), 1);
 }
 
@@ -239,7 +239,7 @@ fn a_body_that_does_not_arrive_is_given_up() {
     let head = format!(
         "POST {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {PUBLISHER}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{{"
     );
-    answers_in(&server.raw(head.as_bytes()))[0].problem(408, "timeout");
+    server.first_answer(head.as_bytes()).problem(408, "timeout");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(crate) const OPERATOR: &str = "operator-key";
 pub(crate) const OTHER: &str = "other-tenant-key";
 pub(crate) const EXPIRED: &str = "expired-key";
 
+/// How long a server may be silent.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A running server with the keys above.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -181,7 +184,7 @@ impl Running {
         }
     }
 
-    /// Sends bytes as they are and gives all that comes back until the server closes or is silent for long.
+    /// Sends bytes as they are and gives all that comes back until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut connection = self.connect();
         // The server may answer and close before it has read everything.
@@ -189,9 +192,30 @@ impl Running {
         read_all(&mut connection)
     }
 
+    /// Sends bytes as they are and gives the first answer, whatever becomes of the connection.
+    pub(crate) fn first_answer(&self, bytes: &[u8]) -> Answer {
+        let mut connection = self.connect();
+        let _ = connection.write_all(bytes);
+        let (mut all, mut part) = (Vec::new(), vec![0; 65_536]);
+        loop {
+            let count = connection.read(&mut part).expect("an answer");
+            all.extend_from_slice(&part[..count]);
+            let is_whole = |answer: &Answer| {
+                let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+                answer.body.len() == length
+            };
+            let has_head = all.windows(4).any(|four| four == b"\r\n\r\n");
+            let first = has_head.then(|| answers_in(&all)).and_then(|all| all.into_iter().next());
+            if let Some(first) = first.filter(is_whole) {
+                return first;
+            }
+            assert!(count > 0, "half an answer: {all:?}");
+        }
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(self.address).unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
         connection
     }
 

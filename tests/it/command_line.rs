@@ -1,6 +1,7 @@
 //! What every command does with its arguments, its output and its failures.
 
 use crate::harness::{ADMIN, Broker, PUBLISHER, READER, until};
+use crate::ports::free_port;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
@@ -151,9 +152,9 @@ fn a_broker_that_has_a_key_runs_though_nobody_reads_what_it_says() {
     let key =
         lines.find_map(|line| line.strip_prefix("admin key, shown this once: ").map(str::to_owned)).unwrap();
     assert_eq!(terminate(&mut child), Some(0));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = format!("127.0.0.1:{}", free_port());
     let full = || std::fs::File::create("/dev/full").unwrap();
-    let again = ["serve", "--dev", "--listen", &port.to_string(), "--data", &data];
+    let again = ["serve", "--dev", "--listen", &port, "--data", &data];
     let mut child = program(&again).stdout(full()).stderr(full()).spawn().unwrap();
     let url = format!("http://{port}");
     until("the broker answers", || run(&["publish", "a", "--url", &url, "--key", &key]).status.success());
@@ -203,8 +204,8 @@ fn exit_codes_tell_failures_apart() {
     let code = |mut command: Command| command.output().unwrap().status.code();
     assert_eq!(code(as_user(&broker, "no-such-key", &["keys", "list"])), Some(77));
     assert_eq!(code(as_user(&broker, READER, &["publish", "a"])), Some(77));
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let said = run(&["publish", "a", "--url", &format!("http://{nobody}"), "--key", "k"]);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let said = run(&["publish", "a", "--url", &nobody, "--key", "k"]);
     assert_eq!(said.status.code(), Some(69));
     assert!(text(&said.stderr).contains("is the broker running?"));
     assert_eq!(run(&["tail", "--url", "nonsense", "--key", "k"]).status.code(), Some(2));

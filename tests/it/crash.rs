@@ -87,6 +87,7 @@ fn twenty_kills_lose_nothing_keep_order_and_bound_duplicates() {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let destination = json!({
         "url": endpoint.url(), "verification": "none", "secret": secret, "max_in_flight": MAX_IN_FLIGHT,
+        "retry": {"schedule_s": vec![1; 50]}, "timeout_ms": 60_000,
     });
     broker.post(ADMIN, "/api/v1/destinations", &destination.to_string()).expect(201);
     let (acknowledged, heard) = (Acknowledged::default(), Mutex::new(Vec::new()));

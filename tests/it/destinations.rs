@@ -120,8 +120,9 @@ fn redirects_are_failures_and_a_dead_endpoint_harms_nobody() {
     let good = Endpoint::start(|_| status(200));
     let broker = Broker::start("");
     create(&broker, json!({"url": redirecting.url(), "retry": {"enabled": false}}));
-    create(&broker, json!({"url": resetting.url()}));
-    create(&broker, json!({"url": "http://127.0.0.1:1/", "timeout_ms": 500}));
+    let later = json!({"schedule_s": [3600]});
+    create(&broker, json!({"url": resetting.url(), "retry": later}));
+    create(&broker, json!({"url": "http://127.0.0.1:1/", "timeout_ms": 500, "retry": later}));
     create(&broker, json!({"url": good.url()}));
     for _ in 0..50 {
         broker.publish(r#"{"type":"a","data":{}}"#).expect(201);

@@ -3,7 +3,7 @@
 use crate::harness::until;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -37,7 +37,7 @@ pub fn status(code: u16) -> Vec<u8> {
 
 impl Endpoint {
     pub fn start(script: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = crate::ports::listen();
         let address = listener.local_addr().unwrap();
         let taken = Arc::new(Mutex::new(Vec::new()));
         let (script, counter): (Script, _) = (Arc::new(script), Arc::new(AtomicU64::new(0)));

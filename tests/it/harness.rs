@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub const OPERATOR: &str = "operator-key-of-the-tests";
 pub const OTHER: &str = "key-of-another-tenant";
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A broker's folder and address, and its process while it runs.
 pub struct Broker {
@@ -28,7 +28,7 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker; `extra` is appended to its config.
     pub fn start(extra: &str) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], crate::ports::free_port()));
         let folder = tempfile::tempdir().unwrap();
         let mut broker = Self { folder, address, extra: extra.to_owned(), child: None };
         broker.run();

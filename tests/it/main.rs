@@ -16,6 +16,8 @@ mod crash;
 mod destinations;
 mod endpoint;
 mod harness;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod start;
 mod streams;
 mod trigger;

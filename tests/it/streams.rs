@@ -1,11 +1,10 @@
 //! Event streams, read by a strict parser of their own.
 
-use crate::harness::{ADMIN, Broker, OTHER, PUBLISHER, READER, read_chunk, read_head, until};
+use crate::harness::{ADMIN, Broker, OTHER, PATIENCE, PUBLISHER, READER, read_chunk, read_head, until};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 /// A dispatched event, or (with no data) a block that only named a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +32,7 @@ impl Stream {
 
     pub fn try_open(broker: &Broker, key: &str, query: &str, last_id: Option<&str>) -> std::io::Result<Self> {
         let mut socket = TcpStream::connect(broker.address)?;
-        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         let last = last_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         let bearer = if key.is_empty() { String::new() } else { format!("Authorization: Bearer {key}\r\n") };
         let path = format!("/api/v1/events/stream?{query}");
@@ -331,7 +330,7 @@ fn readers_from_random_places_hear_everything_through_the_handover() {
 
 #[test]
 fn a_reader_that_reads_nothing_for_a_while_loses_nothing() {
-    let broker = Broker::start("[storage]\ntail_bytes = \"64KiB\"\n");
+    let broker = Broker::start("[storage]\ntail_bytes = \"64KiB\"\n[stream]\nstall_timeout = \"1h\"\n");
     let mut slow = Stream::open(&broker, READER, "", None);
     let pad = "x".repeat(20_000);
     for n in 0..600 {

@@ -1,7 +1,7 @@
 //! How streams end: replays, drains, keys; and that a closed one is noticed.
 
 use crate::parser::Seen;
-use crate::support::{ADMIN, at, draft, key, start, start_with, until};
+use crate::support::{ADMIN, at, draft, start, until};
 use campanile::model::{Scope, Scopes, Timestamp, UnixMillis};
 use futures_executor::block_on;
 use std::io::Write;
@@ -80,17 +80,18 @@ fn a_stream_ends_with_its_key() {
 
 #[test]
 fn a_stream_ends_when_its_key_expires_and_not_before() {
-    let expires_at = in_millis(4000);
-    let server = start_with(|config| {
-        config.keys.push(key("short-lived", "default", &[Scope::EventsRead], Some(expires_at)));
-    });
-    let mut stream = server.ask("short-lived", "/api/v1/events/stream", &[]).opened();
+    let server = start();
+    let expires_at = in_millis(6000);
+    let (tenant, scopes) = (server.broker.default_tenant(), Scopes(vec![Scope::EventsRead]));
+    let made = server.broker.create_key(tenant, "short-lived".to_owned(), scopes, Some(expires_at));
+    let (_, token) = block_on(made).unwrap();
+    let mut stream = server.ask(&token, "/api/v1/events/stream", &[]).opened();
     server.publish_many(1);
     stream.expect([1]);
     stream.rest();
     let late = in_millis(0).as_micros() - expires_at.as_micros();
     assert!(late > -100_000, "it ended {late} µs after its key");
-    assert_eq!(server.ask("short-lived", "/api/v1/events/stream", &[]).status, 401);
+    assert_eq!(server.ask(&token, "/api/v1/events/stream", &[]).status, 401);
 }
 
 #[test]

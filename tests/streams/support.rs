@@ -20,7 +20,7 @@ pub(crate) const ADMIN: &str = "admin-key";
 pub(crate) const OTHER: &str = "other-tenant-key";
 
 /// Every wait in these tests ends after this long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running server.
 pub(crate) struct Running {

@@ -173,6 +173,39 @@ impl Disk for Folder {
     }
 
     fn release(&self) {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Said aloud, since closing alone frees nothing while a child that this program is just starting has the file.
+            if let Err(error) = lock.unlock() {
+                tracing::warn!(%error, "the folder could not be unlocked");
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_let_go_of_is_free_though_a_child_has_its_files_for_a_moment() {
+        let place = tempfile::tempdir().unwrap();
+        for is_released in [true, false] {
+            let folder = Folder::open(place.path()).unwrap();
+            assert!(matches!(Folder::open(place.path()), Err(OpenError::InUse(_))));
+            // What a child is between its birth and its own program.
+            let child = folder.lock.lock().unwrap().as_ref().unwrap().try_clone().unwrap();
+            if is_released {
+                folder.release();
+            }
+            drop(folder);
+            Folder::open(place.path()).unwrap();
+            drop(child);
+        }
     }
 }

@@ -99,7 +99,7 @@ fn a_function_that_takes_too_long_has_failed() {
     let server = Server::start();
     let (first, second) = (dawdling(), dawdling());
     for (name, receiver) in [("first", &first.0), ("second", &second.0)] {
-        let body = json!({"name": name, "url": receiver.url(), "timeout_ms": 300});
+        let body = json!({"name": name, "url": receiver.url(), "timeout_ms": 2000});
         let made = server.post("/api/v1/functions", &body).must(201);
         subscribe_with(&server, PRE, made["id"].as_u64().unwrap(), json!({}));
     }
@@ -110,7 +110,7 @@ fn a_function_that_takes_too_long_has_failed() {
         assert_eq!(failure["kind"], "timeout");
     }
     let told: u64 = next(&first.1).header("X-Campanile-Deadline").parse().unwrap();
-    assert!(told <= 300, "{told}");
+    assert!(told <= 2000, "{told}");
     assert!(statuses_of(&server, &data["event_id"]).contains(&"timeout".to_owned()));
 }
 
@@ -122,11 +122,11 @@ fn a_deadline_bounds_the_whole() {
     let late = add(&server, PRE, "late", &receiver);
     server.post(&format!("/api/cloud/events/{PRE}/unsubscribe/"), &json!({"function_id": late})).must(200);
     subscribe_with(&server, PRE, late, json!({"stage": 1}));
-    let answer = server.post("/api/v1/events?wait=true&deadline_ms=400", &draft());
+    let answer = server.post("/api/v1/events?wait=true&deadline_ms=3000", &draft());
     let data = answer.must(422)["data"].clone();
     assert_eq!(data["failures"][0]["kind"], "timeout");
     assert_eq!(data["failures"].as_array().unwrap().len(), 1);
     let told: u64 = next(&heard).header("X-Campanile-Deadline").parse().unwrap();
-    assert!(told <= 400, "{told}");
+    assert!(told <= 3000, "{told}");
     assert_eq!(statuses_of(&server, &data["event_id"]), ["timeout", "cancelled"]);
 }

@@ -9,15 +9,15 @@ mod printed;
 mod stages;
 mod waiting;
 
-use crate::support::{ADMIN, Delivery, Receiver, Reply, Request, Response, Server, eventually};
+use crate::support::{ADMIN, Delivery, PATIENCE, Receiver, Reply, Request, Response, Server, eventually};
 use serde_json::{Value, json};
 use std::sync::mpsc::{Receiver as Heard, channel};
 use std::time::Duration;
 
 const PRE: &str = "PRE_USER_CREATE";
 
-/// Long enough to be noticed when somebody waits for it.
-const LONG: Duration = Duration::from_secs(15);
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_secs(600);
 
 /// Makes a function that is called at the endpoint; gives its number and its secret.
 #[track_caller]
@@ -74,7 +74,7 @@ fn dawdling() -> (Receiver, Heard<Delivery>) {
 /// The next call of a dawdling function.
 #[track_caller]
 fn next(heard: &Heard<Delivery>) -> Delivery {
-    heard.recv_timeout(Duration::from_secs(20)).expect("the function is called")
+    heard.recv_timeout(PATIENCE).expect("the function is called")
 }
 
 #[track_caller]

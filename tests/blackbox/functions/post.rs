@@ -1,7 +1,7 @@
 //! Functions of POST events: the publisher never meets them, and what was accepted runs, whatever happens.
 
 use super::*;
-use crate::support::{Settings, eventually_within};
+use crate::support::Settings;
 use std::collections::BTreeMap;
 
 const POST: &str = "POST_USER_CREATE";
@@ -124,7 +124,7 @@ fn what_waits_is_listed_and_an_ended_subscription_runs_nothing() {
     let server = Settings::new().with("functions.max_in_flight", "1").start();
     let (release, wait) = channel::<()>();
     let receiver = Receiver::start(move |_| {
-        wait.recv_timeout(Duration::from_secs(20)).ok();
+        wait.recv_timeout(PATIENCE).ok();
         Reply::status(204)
     });
     let function = add(&server, POST, "One At A Time", &receiver);
@@ -176,7 +176,7 @@ fn killed_over_and_over_every_accepted_event_runs() {
         }
         server.crash();
     }
-    eventually_within(Duration::from_secs(60), "every event has run", || {
+    eventually("every event has run", || {
         let path = "/api/v1/invocations?status=success&limit=1000";
         let list = server.send(&Request::get(path).key(ADMIN)).must(200);
         (list["data"].as_array().unwrap().len() == events.len()).then_some(())

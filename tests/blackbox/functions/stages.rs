@@ -81,7 +81,7 @@ fn a_subscription_that_ends_meanwhile_counts_as_it_stood_at_the_publish() {
     let (tell, heard) = channel();
     let first = Receiver::start(move |call| {
         tell.send(call.clone()).ok();
-        wait.recv_timeout(Duration::from_secs(20)).ok();
+        wait.recv_timeout(PATIENCE).ok();
         says(&json!({"patch": {"plan": "free"}}))
     });
     let later = saying(&json!({"reject": {"code": "NO", "message": "no"}}));

@@ -1,7 +1,7 @@
 //! Who waits for a PRE event, who joins, who does not, and who goes away.
 
 use super::*;
-use crate::support::{Connection, PUBLISHER, READER, eventually_within};
+use crate::support::{Connection, PUBLISHER, READER};
 
 fn keyed(key: &str, path: &str) -> Request {
     Request::post(path).key(PUBLISHER).header("Idempotency-Key", key).json(&draft())
@@ -12,7 +12,7 @@ fn who_does_not_wait_has_an_answer_at_once_and_the_run_goes_on() {
     let server = Server::start();
     let (release, wait) = channel::<()>();
     let receiver = Receiver::start(move |_| {
-        wait.recv_timeout(Duration::from_secs(20)).ok();
+        wait.recv_timeout(PATIENCE).ok();
         Reply::status(204)
     });
     let function = add(&server, PRE, "Validate User Data", &receiver);
@@ -37,7 +37,7 @@ fn a_repeated_publish_joins_the_run_and_then_repeats_its_answer() {
     let (tell, heard) = channel();
     let receiver = Receiver::start(move |call| {
         tell.send(call.clone()).ok();
-        wait.recv_timeout(Duration::from_secs(20)).ok();
+        wait.recv_timeout(PATIENCE).ok();
         says(&json!({"patch": {"plan": "pro"}}))
     });
     add(&server, PRE, "one", &receiver);
@@ -96,7 +96,7 @@ fn a_publisher_that_hangs_up_ends_the_run() {
     until_statuses(&server, &event, &["running"]);
     cut.send(()).unwrap();
     publisher.join().unwrap();
-    eventually_within(Duration::from_secs(10), "the run ends before its function", || {
+    eventually("the run ends before its function", || {
         (statuses_of(&server, &event) == ["cancelled"]).then_some(())
     });
     let again = server.send(&keyed("k1", "/api/v1/events?wait=true")).must(422);

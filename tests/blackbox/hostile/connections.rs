@@ -18,6 +18,7 @@ impl Deaf {
     pub(super) fn new() -> Self {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+        socket.set_reuse_address(true).unwrap();
         socket.bind(&address.into()).unwrap();
         socket.listen(0).unwrap();
         let waiting = (0..4)
@@ -86,7 +87,7 @@ fn one_by_one(server: &Server, made: &Value, count: usize) -> Vec<String> {
 }
 
 fn strictly_retried(rogue: &Rogue) -> Value {
-    json!({"url": rogue.url(), "verification": "none", "timeout_ms": 3000, "retry": {"schedule_s": [7200]}})
+    json!({"url": rogue.url(), "verification": "none", "timeout_ms": 100_000, "retry": {"schedule_s": [7200]}})
 }
 
 #[test]

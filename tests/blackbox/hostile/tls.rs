@@ -207,9 +207,9 @@ fn an_authority_of_ones_own_is_trusted_and_a_missing_farewell_is_none_of_our_bus
 #[test]
 fn a_connection_has_a_time_out_of_its_own() {
     let deaf = Deaf::new();
-    let none = "connection failed: none within 300 ms";
+    let none = "connection failed: none within 3000 ms";
     run_with(
-        Settings::new().with("delivery.connect_timeout", r#""300ms""#),
+        Settings::new().with("delivery.connect_timeout", r#""3s""#),
         &[
             Case::nobody("no connection in time", &deaf.url(), failed(none)),
             over_tls(Case::new("no handshake in time", Rogue::start(Peer::fall_silent), failed(none))),

@@ -1,13 +1,11 @@
 //! A plain HTTP/1.1 client over blocking sockets: shares nothing with the program under test, so that what
 //! it understands is what any client would.
 
+use super::wait::PATIENCE;
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-
-/// How long an answer may take unless a test says otherwise.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -129,7 +127,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, unread: Vec::new() })
     }

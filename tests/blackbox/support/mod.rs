@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 pub(crate) mod meddler;
+#[path = "../../ports/mod.rs"]
+pub(crate) mod ports;
 pub(crate) mod receiver;
 pub(crate) mod rogue;
 pub(crate) mod server;
@@ -9,6 +11,7 @@ pub(crate) mod sse;
 pub(crate) mod wait;
 
 pub(crate) use http::{Connection, Request, Response};
+pub(crate) use ports::free_port;
 pub(crate) use receiver::{Delivery, Receiver, Reply};
 pub(crate) use rogue::{Peer, Rogue};
 pub(crate) use server::{
@@ -16,4 +19,4 @@ pub(crate) use server::{
     signal, spawn_binary, text_of,
 };
 pub(crate) use sse::{EventStream, Item, Message, Next};
-pub(crate) use wait::{eventually, eventually_within, free_port, in_seconds};
+pub(crate) use wait::{PATIENCE, eventually, eventually_within, in_seconds};

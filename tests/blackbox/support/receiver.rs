@@ -1,12 +1,15 @@
 //! A webhook endpoint that does what a test tells it to, good or bad, and remembers everything it was sent.
 
 use super::http::{find, split_head};
+use super::ports;
+use super::wait::eventually;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -129,6 +132,10 @@ struct Shared {
     deliveries: Mutex<Vec<Delivery>>,
     script: Mutex<Box<Script>>,
     closed: AtomicBool,
+    /// Who has ever been let in.
+    callers: Mutex<HashSet<SocketAddr>>,
+    /// How many connections are being served.
+    open: AtomicUsize,
 }
 
 /// A running endpoint; gone when dropped.
@@ -139,12 +146,14 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(script: impl FnMut(&Delivery) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", super::wait::free_port())).unwrap();
+        let listener = ports::listen();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             deliveries: Mutex::default(),
             script: Mutex::new(Box::new(script)),
             closed: AtomicBool::new(false),
+            callers: Mutex::default(),
+            open: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || accept(&listener, &accepting));
@@ -184,13 +193,26 @@ impl Receiver {
         *self.shared.script.lock().unwrap() = Box::new(script);
     }
 
-    /// Waits until it got at least `count` requests.
+    /// Waits until it got so many requests, and gives the first `count`: there may be more already.
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Delivery> {
-        super::wait::eventually(&format!("{count} deliveries"), || {
-            let deliveries = self.deliveries();
-            (deliveries.len() >= count).then_some(deliveries)
+        eventually(&format!("{count} deliveries"), || {
+            let deliveries = self.shared.deliveries.lock().unwrap();
+            deliveries.get(..count).map(<[Delivery]>::to_vec)
         })
+    }
+
+    /// Waits until everything that a sender sent who is dead now has been read and remembered.
+    #[track_caller]
+    pub(crate) fn settle(&self) {
+        // Connections are let in one after the other: with this one all before it are.
+        let knock = TcpStream::connect(self.address).unwrap();
+        let me = knock.local_addr().unwrap();
+        eventually("a connection to be let in", || {
+            self.shared.callers.lock().unwrap().contains(&me).then_some(())
+        });
+        drop(knock);
+        eventually("all connections to end", || (self.shared.open.load(Ordering::SeqCst) == 0).then_some(()));
     }
 }
 
@@ -209,13 +231,18 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         if let Ok(stream) = stream {
             let shared = Arc::clone(shared);
-            std::thread::spawn(move || while_kept_alive(stream, &shared));
+            shared.open.fetch_add(1, Ordering::SeqCst);
+            shared.callers.lock().unwrap().extend(stream.peer_addr());
+            std::thread::spawn(move || {
+                while_kept_alive(stream, &shared);
+                shared.open.fetch_sub(1, Ordering::SeqCst);
+            });
         }
     }
 }
 
 fn while_kept_alive(mut stream: TcpStream, shared: &Shared) {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).ok();
+    stream.set_read_timeout(Some(Duration::from_secs(600))).ok();
     stream.set_nodelay(true).ok();
     let mut unread = Vec::new();
     while !shared.closed.load(Ordering::Relaxed) {

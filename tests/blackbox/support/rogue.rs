@@ -1,7 +1,7 @@
 //! An endpoint below HTTP: it gets a connection and does with its bytes whatever a test wants.
 
+use super::ports;
 use super::receiver::{Delivery, read_request};
-use super::wait::free_port;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ struct Shared {
 impl Rogue {
     /// Treats each connection in this way.
     pub(crate) fn start(manners: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self::run(a_free_address(), None, manners)
+        Self::run(ports::listen(), None, manners)
     }
 
     /// The same on an address of the caller's.
@@ -37,7 +37,7 @@ impl Rogue {
         address: SocketAddr,
         manners: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::run(address, None, manners)
+        Self::run(TcpListener::bind(address).unwrap(), None, manners)
     }
 
     /// The same behind TLS.
@@ -45,7 +45,7 @@ impl Rogue {
         tls: Arc<ServerConfig>,
         manners: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::run(a_free_address(), Some(tls), manners)
+        Self::run(ports::listen(), Some(tls), manners)
     }
 
     /// Answers the first request of each connection with these bytes, then closes.
@@ -58,11 +58,11 @@ impl Rogue {
     }
 
     fn run(
-        address: SocketAddr,
+        listener: TcpListener,
         tls: Option<Arc<ServerConfig>>,
         manners: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (accepting, manners): (_, Arc<Manners>) = (Arc::clone(&shared), Arc::new(manners));
@@ -114,10 +114,6 @@ impl Drop for Rogue {
     }
 }
 
-fn a_free_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], free_port()))
-}
-
 /// One connection of a rogue.
 pub(crate) struct Peer {
     stream: Stream,
@@ -143,8 +139,8 @@ impl Read for Stream {
 impl Peer {
     fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>, shared: Arc<Shared>) -> Self {
         socket.set_nodelay(true).ok();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).ok();
-        socket.set_write_timeout(Some(Duration::from_secs(60))).ok();
+        socket.set_read_timeout(Some(Duration::from_secs(600))).ok();
+        socket.set_write_timeout(Some(Duration::from_secs(600))).ok();
         let raw = socket.try_clone().unwrap();
         let stream = match tls {
             None => Stream::Plain(socket),

@@ -1,7 +1,8 @@
 //! The real binary as a child process: with its own folder, config and keys, to be killed and started again.
 
 use super::http::{Connection, Request, Response};
-use super::wait::{eventually, free_port};
+use super::ports::free_port;
+use super::wait::{PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -48,7 +49,7 @@ impl Settings {
         let defaults = [
             ("delivery.allow_http", "true"),
             ("delivery.allow_networks", r#"["127.0.0.0/8"]"#),
-            ("delivery.timeout", r#""5s""#),
+            ("delivery.timeout", r#""60s""#),
             ("delivery.schedule", r#"["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]"#),
             ("server.workers", "2"),
         ];
@@ -205,7 +206,7 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn wait_until_ready(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while !self.answers("/readyz") {
             let child = self.child.as_mut().expect("the server runs");
             if let Some(status) = child.try_wait().unwrap() {
@@ -243,6 +244,12 @@ impl Server {
 
     /// Waits for the process to end by itself.
     #[track_caller]
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        self.exit_within(PATIENCE)
+    }
+
+    /// The same with another patience.
+    #[track_caller]
     pub(crate) fn exit_within(&mut self, patience: Duration) -> ExitStatus {
         let child = self.child.as_mut().expect("the server runs");
         let status = exit_of(child, patience);
@@ -254,7 +261,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn restart(&mut self) {
         self.terminate();
-        assert!(self.exit_within(Duration::from_secs(20)).success());
+        assert!(self.exit().success());
         self.spawn();
         self.wait_until_ready();
     }

@@ -3,6 +3,7 @@
 
 use super::http::{Body, Connection, Request, Response, is_timeout};
 use super::server::Server;
+use super::wait::PATIENCE;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -159,7 +160,7 @@ impl EventStream {
     /// The next item, whatever it is.
     #[track_caller]
     pub(crate) fn item(&mut self) -> Item {
-        match self.next(Duration::from_secs(20)) {
+        match self.next(PATIENCE) {
             Next::Item(item) => item,
             other => panic!("the stream brought no item but {other:?}"),
         }
@@ -186,7 +187,7 @@ impl EventStream {
     pub(crate) fn rest(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
-            match self.next(Duration::from_secs(20)) {
+            match self.next(PATIENCE) {
                 Next::Item(item) => items.push(item),
                 Next::Ended => return items,
                 other => panic!("the stream did not end but {other:?} after {items:?}"),

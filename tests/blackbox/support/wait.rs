@@ -1,13 +1,14 @@
-//! Waiting for a condition, and ports that nobody else takes meanwhile.
+//! Waiting for a condition.
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+/// How long anything may take that happens at all: only who waits in vain waits for so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `found` gives something.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, found: impl FnMut() -> Option<T>) -> T {
-    eventually_within(Duration::from_secs(20), what, found)
+    eventually_within(PATIENCE, what, found)
 }
 
 /// The same with another patience.
@@ -24,19 +25,6 @@ pub(crate) fn eventually_within<T>(
         }
         assert!(Instant::now() < deadline, "waited {patience:?} in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A port below those that the system gives to outgoing connections, so that it is still free when a killed
-/// server comes back to it.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 190).unwrap() * 64;
-    loop {
-        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 
