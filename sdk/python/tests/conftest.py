@@ -38,7 +38,7 @@ scopes = ["admin", "events:publish"]
 """
 
 
-def eventually(what: str, condition, seconds: float = 60.0):
+def eventually(what: str, condition, seconds: float = 240.0):
     """Waits until a condition holds, and gives what it gave."""
     end = time.monotonic() + seconds
     while True:
@@ -91,7 +91,7 @@ class Broker:
 
     def stop(self) -> None:
         self.process.terminate()
-        assert self.process.wait(60) == 0
+        assert self.process.wait(240) == 0
         self.errors.close()
 
     def client(self, **settings) -> Client:

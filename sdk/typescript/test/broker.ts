@@ -16,7 +16,7 @@ const PROGRAM = process.env["CAMPANILE_PROGRAM"] ?? path.join(ROOT, "target/debu
 export async function eventually<T>(
   what: string,
   condition: () => T | Promise<T>,
-  seconds = 60,
+  seconds = 240,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
