@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 /// What a test sent and what came of it: an attempt as the delivery log shows one, and the request's whole.
 pub(super) fn trial(one: &Trial) -> Value {
     let sent = one.sent.headers.iter();
-    let sent = sent.map(|(name, value)| (name.clone(), redacted(name, value).to_owned())).collect();
+    let sent = sent.map(|(name, value)| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        (name.shown().to_owned(), redacted(name.shown(), &text).to_owned())
+    });
     let (status, response) = match &one.answer.result {
         Ok(response) => {
             let body = String::from_utf8_lossy(&response.body);
@@ -29,8 +32,8 @@ pub(super) fn trial(one: &Trial) -> Value {
         "status": status,
         "error": error,
         "request": {
-            "url": one.sent.url,
-            "headers": object(sent),
+            "url": one.sent.to.url(),
+            "headers": object(sent.collect()),
             "body": String::from_utf8_lossy(&one.sent.body),
         },
         "response": response,

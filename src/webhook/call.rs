@@ -3,20 +3,17 @@
 
 use super::Outgoing;
 use super::headers::USER_AGENT;
+use super::names::{self, Name, value};
 use super::signature::Signer;
+use super::target::Endpoint;
 use crate::model::{StoredEvent, UnixMillis};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The header that says how many milliseconds are left for an answer.
-pub const DEADLINE: &str = "X-Campanile-Deadline";
-
-/// The header that a function passes on when it publishes.
-pub const CAUSE: &str = "Campanile-Cause";
 
 /// A function over HTTP, ready to be called.
 #[derive(Debug, Clone)]
 pub struct FunctionEndpoint {
-    url: String,
+    to: Arc<Endpoint>,
     signers: Vec<Signer>,
 }
 
@@ -36,7 +33,8 @@ pub struct CallHead<'a> {
 impl FunctionEndpoint {
     /// From a URL and the live secrets in the clear, the current one first.
     pub fn new(url: &str, secrets: &[String]) -> Self {
-        Self { url: url.to_owned(), signers: secrets.iter().map(|secret| Signer::new(secret)).collect() }
+        let signers = secrets.iter().map(|secret| Signer::new(secret)).collect();
+        Self { to: Arc::new(Endpoint::of(url)), signers }
     }
 
     /// The request of one attempt.
@@ -44,22 +42,22 @@ impl FunctionEndpoint {
         let body = event.envelope();
         let seconds = now.0.div_euclid(1000);
         let mut headers = Vec::with_capacity(12);
-        let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
-        push("User-Agent", USER_AGENT.to_owned());
-        push("Content-Type", "application/json".to_owned());
-        push("webhook-id", head.task_id.to_owned());
-        push("webhook-timestamp", seconds.to_string());
-        push("X-Campanile-Event", event.event_type().as_str().to_owned());
-        push("X-Campanile-Delivery", head.task_id.to_owned());
-        push("X-Campanile-Attempt", head.attempt.to_string());
-        push("X-Campanile-Sequence", event.sequence().to_string());
-        push(DEADLINE, head.left.as_millis().to_string());
-        push(CAUSE, head.cause.to_owned());
+        let mut push = |name: &Name, text: String| headers.push((name.clone(), value(text)));
+        push(&names::USER_AGENT, USER_AGENT.to_owned());
+        push(&names::CONTENT_TYPE, "application/json".to_owned());
+        push(&names::WEBHOOK_ID, head.task_id.to_owned());
+        push(&names::WEBHOOK_TIMESTAMP, seconds.to_string());
+        push(&names::EVENT, event.event_type().as_str().to_owned());
+        push(&names::DELIVERY, head.task_id.to_owned());
+        push(&names::ATTEMPT, head.attempt.to_string());
+        push(&names::SEQUENCE, event.sequence().to_string());
+        push(&names::DEADLINE, head.left.as_millis().to_string());
+        push(&names::CAUSE, head.cause.to_owned());
         if let Some(current) = self.signers.first() {
             let sign = |signer: &Signer| signer.standard(head.task_id, seconds, &body);
-            push("webhook-signature", self.signers.iter().map(sign).collect::<Vec<_>>().join(" "));
-            push("X-Campanile-Signature", current.body_only(&body));
+            push(&names::WEBHOOK_SIGNATURE, self.signers.iter().map(sign).collect::<Vec<_>>().join(" "));
+            push(&names::SIGNATURE, current.body_only(&body));
         }
-        Outgoing { url: self.url.clone(), headers, body, timeout: head.left }
+        Outgoing { to: Arc::clone(&self.to), headers, body, timeout: head.left }
     }
 }

@@ -4,7 +4,7 @@ use super::dial::Dialer;
 use super::heads::Unanswered;
 use super::proxy::Proxy;
 use super::resolve::{SystemResolver, Together};
-use super::target::Target;
+use super::target::Ready;
 use super::wire::Dial;
 use super::{Answer, Outgoing, Response, SendError};
 use crate::clock;
@@ -120,8 +120,8 @@ impl WebhookClient {
         reading: Reading,
         deadline: Deadline,
     ) -> Result<Response, SendError> {
-        let target = Target::of(&outgoing.url)?;
-        let mut answer = deadline.bound(self.head(&target, outgoing)).await??;
+        let to = outgoing.to.ready()?;
+        let mut answer = deadline.bound(self.head(to, outgoing)).await??;
         let headers = answer.headers().iter().take(KEPT_HEADERS);
         let headers = headers
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
@@ -139,12 +139,9 @@ impl WebhookClient {
     }
 
     /// Makes the request up to the head of its answer, on a kept connection if there is one.
-    async fn head(&self, target: &Target, outgoing: &Outgoing) -> Result<ClientResponse, SendError> {
+    async fn head(&self, to: &Ready, outgoing: &Outgoing) -> Result<ClientResponse, SendError> {
         loop {
-            let request = self.request(target, outgoing);
-            let request =
-                request.map_err(|error| SendError::Connect(format!("no request can be made: {error}")))?;
-            match request.send_body(outgoing.body.clone()).await {
+            match self.request(to, outgoing).send_body(outgoing.body.clone()).await {
                 Ok(answer) => return Ok(answer),
                 // The endpoint had closed a kept one and answered nothing: so once more. The kept ones run out.
                 Err(error) if unanswered(&error) == Some(Unanswered::Closed { was_kept: true }) => {}
@@ -153,19 +150,19 @@ impl WebhookClient {
         }
     }
 
-    fn request(&self, target: &Target, outgoing: &Outgoing) -> Result<ClientRequest, awc::error::HttpError> {
+    fn request(&self, to: &Ready, outgoing: &Outgoing) -> ClientRequest {
         // TLS is spoken below the library.
-        let client = if target.tls_name.is_some() { &self.tls } else { &self.plain };
-        let mut request = client.request(Method::POST, target.uri()?);
-        request = request.insert_header((header::HOST, target.authority.as_str()));
+        let client = if to.is_tls { &self.tls } else { &self.plain };
+        let mut request = client.request(Method::POST, to.uri.clone());
+        request = request.insert_header((header::HOST, to.host.clone()));
         for (name, value) in &outgoing.headers {
-            request = request.append_header((name.as_str(), value.as_str()));
+            request = request.append_header((name.name().clone(), value.clone()));
         }
-        let through = self.proxy.as_ref().filter(|_| target.tls_name.is_none());
+        let through = self.proxy.as_ref().filter(|_| !to.is_tls);
         if let Some(credentials) = through.and_then(Proxy::credentials) {
             request = request.insert_header((header::PROXY_AUTHORIZATION, credentials));
         }
-        Ok(request)
+        request
     }
 }
 

@@ -3,8 +3,12 @@
 use super::Outgoing;
 use super::bodies::{body, media_type};
 use super::headers::{SIGNATURE, USER_AGENT, delivery_id, redacted};
+use super::names::{self, Name, value};
 use super::signature::{LiveSecret, Signer};
+use super::target::Endpoint;
 use crate::model::{BodyFormat, Destination, ReplayId, RequestNote, StoredEvent, TenantId, UnixMillis};
+use awc::http::header::HeaderValue;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +19,14 @@ pub type FormatOf = Arc<dyn Fn(TenantId, &str) -> BodyFormat + Send + Sync>;
 /// A destination ready to be sent to: what does not change from delivery to delivery.
 #[derive(Clone)]
 pub struct Recipient {
-    url: String,
+    to: Arc<Endpoint>,
     timeout: Duration,
     /// `None`: that of the event's type.
     format: Option<BodyFormat>,
     format_of: FormatOf,
-    signature_header: String,
+    signature_header: Name,
     /// Headers that the user adds.
-    custom: Vec<(String, String)>,
+    custom: Vec<(Name, HeaderValue)>,
     note: RequestNote,
     signers: Vec<(LiveSecret, Signer)>,
     id: crate::model::DestinationId,
@@ -32,12 +36,14 @@ impl Recipient {
     /// From a destination and its secrets in the clear, the current one first.
     pub fn new(destination: &Destination, secrets: &[LiveSecret], format_of: FormatOf) -> Self {
         Self {
-            url: destination.url.clone(),
+            to: Arc::new(Endpoint::of(&destination.url)),
             timeout: Duration::from_millis(destination.timeout_ms),
             format: destination.format,
             format_of,
-            signature_header: destination.signature_header.clone(),
-            custom: destination.headers.clone().into_iter().collect(),
+            // Every name was looked at when it was accepted.
+            signature_header: Name::parse(&destination.signature_header)
+                .unwrap_or_else(|_| names::SIGNATURE.clone()),
+            custom: ready(&destination.headers),
             note: note_of(destination),
             signers: secrets.iter().map(|secret| (secret.clone(), Signer::new(secret.text()))).collect(),
             id: destination.id,
@@ -68,25 +74,25 @@ impl Recipient {
         let body = body(event, format);
         let seconds = now.0.div_euclid(1000);
         let mut headers = Vec::with_capacity(self.custom.len() + 10);
-        headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
-        headers.push(("Content-Type".to_owned(), media_type(format).to_owned()));
+        headers.push((names::USER_AGENT.clone(), HeaderValue::from_static(USER_AGENT)));
+        headers.push((names::CONTENT_TYPE.clone(), HeaderValue::from_static(media_type(format))));
         headers.extend_from_slice(&self.custom);
-        let mut push = |name: &str, value: String| headers.push((name.to_owned(), value));
-        push("webhook-id", event.id().as_str().to_owned());
-        push("webhook-timestamp", seconds.to_string());
-        push("X-Campanile-Event", event.event_type().as_str().to_owned());
-        push("X-Campanile-Delivery", delivery_id(self.id, event.sequence()));
-        push("X-Campanile-Attempt", attempt.to_string());
-        push("X-Campanile-Sequence", event.sequence().to_string());
+        let mut push = |name: &Name, text: String| headers.push((name.clone(), value(text)));
+        push(&names::WEBHOOK_ID, event.id().as_str().to_owned());
+        push(&names::WEBHOOK_TIMESTAMP, seconds.to_string());
+        push(&names::EVENT, event.event_type().as_str().to_owned());
+        push(&names::DELIVERY, delivery_id(self.id, event.sequence()));
+        push(&names::ATTEMPT, attempt.to_string());
+        push(&names::SEQUENCE, event.sequence().to_string());
         if let Some(replay) = replay {
-            push("X-Campanile-Replay", replay.to_string());
+            push(&names::REPLAY, replay.to_string());
         }
         if let Some(current) = self.live_signers(now).next() {
             let sign = |signer: &Signer| signer.standard(event.id().as_str(), seconds, &body);
-            push("webhook-signature", self.live_signers(now).map(sign).collect::<Vec<_>>().join(" "));
+            push(&names::WEBHOOK_SIGNATURE, self.live_signers(now).map(sign).collect::<Vec<_>>().join(" "));
             push(&self.signature_header, current.body_only(&body));
         }
-        Outgoing { url: self.url.clone(), headers, body, timeout: self.timeout }
+        Outgoing { to: Arc::clone(&self.to), headers, body, timeout: self.timeout }
     }
 
     fn format_of(&self, event: &StoredEvent) -> BodyFormat {
@@ -101,8 +107,13 @@ impl Recipient {
 
 impl fmt::Debug for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recipient").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Recipient").field("id", &self.id).field("url", &self.to.url()).finish_non_exhaustive()
     }
+}
+
+fn ready(custom: &BTreeMap<String, String>) -> Vec<(Name, HeaderValue)> {
+    let usable = |(name, text): (&String, &String)| Some((Name::parse(name).ok()?, value(text)));
+    custom.iter().filter_map(usable).collect()
 }
 
 fn note_of(destination: &Destination) -> RequestNote {

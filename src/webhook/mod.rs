@@ -12,26 +12,31 @@ pub mod delivery;
 mod dial;
 pub mod headers;
 mod heads;
+pub mod names;
 mod proxy;
 mod resolve;
 pub mod retry_after;
 pub mod signature;
-mod target;
+pub mod target;
 pub mod tls;
 pub mod unlogged;
 mod wire;
 
 use crate::model::UnixMillis;
+use awc::http::header::HeaderValue;
 use bytes::Bytes;
+use names::Name;
+use std::sync::Arc;
 use std::time::Duration;
+use target::Endpoint;
 
 /// One request to make.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Where to.
-    pub url: String,
+    pub to: Arc<Endpoint>,
     /// Every header but `Host` and `Content-Length`.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Name, HeaderValue)>,
     /// The body, shared with the log's memory.
     pub body: Bytes,
     /// From dialling to the last byte of the answer.

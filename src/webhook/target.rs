@@ -3,6 +3,7 @@
 use super::SendError;
 use awc::error::HttpError;
 use awc::http::Uri;
+use awc::http::header::HeaderValue;
 use awc::http::uri::PathAndQuery;
 use rustls::pki_types::ServerName;
 use std::net::IpAddr;
@@ -63,6 +64,47 @@ impl Target {
     }
 }
 
+/// A URL ready to be asked, or why it cannot be.
+#[derive(Debug)]
+pub struct Endpoint {
+    url: String,
+    ready: Result<Ready, SendError>,
+}
+
+/// What the HTTP library is told of an endpoint at every request.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) uri: Uri,
+    pub(super) host: HeaderValue,
+    pub(super) is_tls: bool,
+}
+
+impl Endpoint {
+    /// Takes a URL apart, once for all its requests.
+    pub fn of(url: &str) -> Self {
+        Self { url: url.to_owned(), ready: Ready::of(url) }
+    }
+
+    /// The URL as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn ready(&self) -> Result<&Ready, SendError> {
+        self.ready.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Ready {
+    fn of(url: &str) -> Result<Self, SendError> {
+        let unusable = |why: &dyn std::fmt::Display| SendError::Connect(format!("unusable URL: {why}"));
+        let target = Target::of(url)?;
+        let uri = target.uri().map_err(|error| unusable(&error))?;
+        let host = HeaderValue::try_from(target.authority).map_err(|error| unusable(&error))?;
+        Ok(Self { uri, host, is_tls: target.tls_name.is_some() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,11 +142,7 @@ mod tests {
         ] {
             let accepted = check_url(&url, &Policy::default());
             assert!(accepted.is_ok(), "{url}: {accepted:?}");
-            assert!(
-                Target::of(&url).is_ok_and(|target| target.uri().is_ok()),
-                "{url}: {:?}",
-                Target::of(&url)
-            );
+            assert!(Endpoint::of(&url).ready().is_ok(), "{url}: {:?}", Endpoint::of(&url));
         }
     }
 }

@@ -11,6 +11,7 @@ use awc::http::Uri;
 use futures_util::future::LocalBoxFuture;
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -103,8 +104,8 @@ impl Wire {
 
     /// Reads once into the machine.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut space = [0; READ_AT_ONCE];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [MaybeUninit::uninit(); READ_AT_ONCE];
+        let mut buffer = ReadBuf::uninit(&mut space);
         let done = match ready!(self.stream().poll_read(context, &mut buffer)) {
             Ok(()) if buffer.filled().is_empty() => self.heads.closed(),
             Ok(()) => self.heads.received(buffer.filled()),

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::webhook::delivery::Recipient;
 use crate::webhook::signature::LiveSecret;
 use crate::webhook::unlogged::{Sample, unlogged, unlogged_run};
-use crate::webhook::{Answer, Outgoing};
+use crate::webhook::{Answer, Outgoing, names};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 const SAMPLE_TYPE: &str = "event_destination.test";
 
 /// Tells a receiver that no such event happened.
-const TEST_HEADER: &str = "X-Campanile-Test";
 
 /// What a trial of a URL may say; all of it also belongs to the creation of a destination, but `type`.
 const MEMBERS: &[&str] = &["url", "type", "format", "headers", "secret", "signature_header", "timeout_ms"];
@@ -96,7 +95,7 @@ impl Broker {
     ) -> Result<Trial, ManageError> {
         let event = self.sample_or(tenant, event_type);
         let mut sent = recipient.request(&event, 1, None, clock::now());
-        sent.headers.push((TEST_HEADER.to_owned(), "true".to_owned()));
+        sent.headers.push((names::TEST.clone(), names::value("true")));
         let answer = self.ask(tenant, sent.clone()).await?;
         Ok(Trial { event, sent, answer })
     }

@@ -22,9 +22,13 @@ const MOST_RECORDS: usize = 5_000;
 /// More attempts of one delivery than any schedule makes.
 const MOST_ATTEMPTS: usize = 1000;
 
+/// The room most attempts take.
+const ROW_BYTES: usize = 1024;
+
 /// An attempt as it is stored.
 pub(super) fn encode(attempt: &AttemptRecord) -> Vec<u8> {
-    let mut row = vec![verdict_parts(attempt.verdict).0];
+    let mut row = Vec::with_capacity(ROW_BYTES);
+    row.push(verdict_parts(attempt.verdict).0);
     serde_json::to_writer(&mut row, attempt).expect("an attempt is plain data");
     row
 }
