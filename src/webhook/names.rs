@@ -47,7 +47,7 @@ pub(super) static SIGNATURE: Name = Name::fixed("X-Campanile-Signature", "x-camp
 pub(super) static DEADLINE: Name = Name::fixed("X-Campanile-Deadline", "x-campanile-deadline");
 pub(super) static CAUSE: Name = Name::fixed("Campanile-Cause", "campanile-cause");
 
-/// Says that a request only tries an endpoint.
+/// Tells a receiver that no such event happened: the request only tries its endpoint.
 pub static TEST: Name = Name::fixed("X-Campanile-Test", "x-campanile-test");
 
 /// A header's value. Ours are visible ASCII, and so are a user's once they were accepted.

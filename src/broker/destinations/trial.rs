@@ -23,8 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The type of a sample when a destination names none of its own.
 const SAMPLE_TYPE: &str = "event_destination.test";
 
-/// Tells a receiver that no such event happened.
-
 /// What a trial of a URL may say; all of it also belongs to the creation of a destination, but `type`.
 const MEMBERS: &[&str] = &["url", "type", "format", "headers", "secret", "signature_header", "timeout_ms"];
 
