@@ -145,10 +145,14 @@ impl DestinationActor {
                 let ordering = self.destination.ordering;
                 let events =
                     page.events.iter().map(|event| (event.sequence(), key_of(event, ordering))).collect();
-                self.events.extend(page.events.into_iter().map(|event| (event.sequence(), event)));
+                let wanted = page.events.into_iter().map(|event| (event.sequence(), event));
+                self.events.extend(wanted.filter(|(sequence, _)| self.machine.wants(*sequence)));
                 Input::PageRead { events, scanned_to: page.scanned_to }
             }
-            Err(LogError::Trimmed { oldest, .. }) => Input::Trimmed(oldest),
+            Err(LogError::Trimmed { oldest, .. }) => {
+                self.events.retain(|sequence, _| *sequence >= oldest || self.attempts.contains_key(sequence));
+                Input::Trimmed(oldest)
+            }
             // The event that cannot be read is offered all the same: its attempt ends as unreadable.
             Err(LogError::Corrupt { sequence, resume }) => {
                 Input::PageRead { events: vec![(sequence, 0)], scanned_to: resume }
@@ -344,6 +348,7 @@ impl Handler<Reconfigured> for DestinationActor {
     type Result = ();
     fn handle(&mut self, changed: Reconfigured, context: &mut Context<Self>) {
         let is_moved = changed.0.url != self.destination.url;
+        let is_reordered = changed.0.ordering != self.destination.ordering;
         self.destination = changed.0;
         self.recipient = Rc::new(self.around.recipient(&self.destination));
         self.mind_secrets(context);
@@ -351,6 +356,11 @@ impl Handler<Reconfigured> for DestinationActor {
         if is_moved {
             self.url += 1;
             self.step(Input::Moved, context);
+        }
+        if is_reordered {
+            let keys =
+                self.events.iter().map(|(sequence, event)| (*sequence, key_of(event, settings.ordering)));
+            self.step(Input::Rekeyed(keys.collect()), context);
         }
         self.step(Input::Reconfigured(settings), context);
     }

@@ -133,8 +133,11 @@ impl ConsumerState {
     }
 
     /// Takes in the outcome of an attempt and the place that follows from it. `place` never moves back.
+    /// An attempt that was under way when its event was given up brings it not back.
     pub fn apply(&mut self, sequence: Sequence, attempts: u32, verdict: Verdict, place: Sequence) {
+        let is_over = self.has_outcome(sequence) && !self.retries.contains_key(&sequence);
         match verdict {
+            Verdict::Retry { .. } if is_over => {}
             Verdict::Retry { at } => {
                 let requeued = self.retries.get(&sequence).and_then(|known| known.requeued);
                 self.retries.insert(sequence, RetryState { attempts, due: at, requeued });
@@ -148,6 +151,10 @@ impl ConsumerState {
             self.settled.insert(sequence);
         }
         self.move_to(place);
+    }
+
+    fn has_outcome(&self, sequence: Sequence) -> bool {
+        sequence <= self.place || self.settled.contains(&sequence)
     }
 
     /// How far a delivery is whose last attempt meant `last`; the log keeps events from `oldest` on.
@@ -173,8 +180,7 @@ impl ConsumerState {
         let Requeue { due, replay, .. } = *requeue;
         for (sequence, attempts) in requeue.deliveries.iter().copied() {
             let waiting = self.retries.get(&sequence);
-            let has_outcome = sequence <= self.place || self.settled.contains(&sequence) || waiting.is_some();
-            if has_outcome {
+            if waiting.is_some() || self.has_outcome(sequence) {
                 let attempts = waiting.map_or(attempts, |waiting| waiting.attempts);
                 let requeued = Some(Requeued { after: attempts, replay });
                 let known = self.retries.insert(sequence, RetryState { attempts, due, requeued });
@@ -261,6 +267,26 @@ mod tests {
         state.apply(Sequence(9), 5, Verdict::Delivered, Sequence(10));
         assert_eq!((state.retries.len(), state.place), (0, Sequence(10)));
         assert_eq!(state.replays[&ReplayId(7)], ReplayTally { delivered: 1, ..ReplayTally::default() });
+    }
+
+    #[test]
+    fn an_attempt_under_way_brings_nothing_back_that_was_given_up() {
+        let retry = Verdict::Retry { at: UnixMillis(9) };
+        let mut state = ConsumerState::starting_after(Sequence(10));
+        let (replay, due) = (Some(ReplayId(7)), UnixMillis(5));
+        let deliveries = vec![(Sequence(9), 1)];
+        state.requeue(&Requeue { destination: DestinationId(1), deliveries, due, replay });
+        state.stop_replay(ReplayId(7));
+        state.apply(Sequence(9), 2, retry, Sequence(10));
+        assert!(state.retries.is_empty(), "its replay was stopped");
+        state.apply(Sequence(11), 1, retry, Sequence(11));
+        state.resume(Some(Sequence(20)));
+        state.apply(Sequence(11), 2, retry, Sequence(11));
+        state.apply(Sequence(12), 1, retry, Sequence(12));
+        assert!(state.retries.is_empty(), "it was skipped");
+        state.apply(Sequence(21), 1, retry, Sequence(21));
+        state.apply(Sequence(21), 2, retry, Sequence(21));
+        assert_eq!(state.retries[&Sequence(21)].attempts, 2);
     }
 
     #[test]

@@ -58,10 +58,11 @@ impl DestinationActor {
 
 impl Handler<SecretsExpire> for DestinationActor {
     type Result = ();
-    fn handle(&mut self, _: SecretsExpire, _: &mut Context<Self>) {
+    fn handle(&mut self, _: SecretsExpire, context: &mut Context<Self>) {
         let is_over = |at: UnixMillis| at <= clock::now();
         if !self.destination.secrets.iter().filter_map(|one| one.expires_at).any(|at| is_over(at.into())) {
-            return;
+            // The clock was set back.
+            return self.mind_secrets(context);
         }
         let forgotten = self.around.keeper.change(self.destination.id, Request::ForgetSecrets, Vec::new());
         let id = self.destination.id;

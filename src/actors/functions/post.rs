@@ -127,10 +127,14 @@ impl PostActor {
         match page {
             Ok(page) => {
                 let events = page.events.iter().map(|event| (event.sequence(), 0)).collect();
-                self.events.extend(page.events.into_iter().map(|event| (event.sequence(), event)));
+                let wanted = page.events.into_iter().map(|event| (event.sequence(), event));
+                self.events.extend(wanted.filter(|(sequence, _)| self.machine.wants(*sequence)));
                 Input::PageRead { events, scanned_to: page.scanned_to }
             }
-            Err(LogError::Trimmed { oldest, .. }) => Input::Trimmed(oldest),
+            Err(LogError::Trimmed { oldest, .. }) => {
+                self.events.retain(|sequence, _| *sequence >= oldest || self.calls.contains_key(sequence));
+                Input::Trimmed(oldest)
+            }
             // The event that cannot be read is offered all the same: its call ends as unreadable.
             Err(LogError::Corrupt { sequence, resume }) => {
                 Input::PageRead { events: vec![(sequence, 0)], scanned_to: resume }

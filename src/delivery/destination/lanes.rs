@@ -2,9 +2,22 @@
 
 use super::{Action, DestinationMachine, Slot};
 use crate::model::{Ordering, Sequence, UnixMillis};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl DestinationMachine {
+    /// The keys of another order. What is not among them was read long ago, and its key is unknown.
+    pub(super) fn rekey(&mut self, keys: &BTreeMap<Sequence, u64>) {
+        for (sequence, key) in &mut self.waiting {
+            *key = keys.get(sequence).copied().unwrap_or_default();
+        }
+        for (sequence, slot) in &mut self.slots {
+            slot.key = keys.get(sequence).copied();
+        }
+        for (sequence, (_, key)) in &mut self.retries {
+            *key = keys.get(sequence).copied();
+        }
+    }
+
     pub(super) fn has_work(&self, now: UnixMillis) -> bool {
         !self.waiting.is_empty() || self.by_due.first().is_some_and(|(due, _)| *due <= now)
     }

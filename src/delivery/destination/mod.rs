@@ -13,7 +13,7 @@
 //! - Retries take at most half of the slots, so that old failures never starve new events; when as many as
 //!   `max_retrying` wait, new events wait in the log.
 
-use crate::delivery::backoff::next_attempt_ms;
+use crate::delivery::backoff::{RETRY_AFTER_MAX_MS, jittered, next_attempt_ms};
 use crate::model::{
     ConsumerState, Health, Heard, ReplayId, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
 };
@@ -21,6 +21,8 @@ use breaker::Breaker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod breaker;
+#[cfg(test)]
+mod edge_tests;
 mod health;
 mod lanes;
 #[cfg(test)]
@@ -55,6 +57,18 @@ impl Slot {
     fn of(attempt: u32, key: Option<u64>, is_retry: bool, requeued: Option<Requeued>) -> Self {
         Self { attempt, key, is_retry, recording: None, requeued, is_last: false, again: None }
     }
+
+    /// It is put back, and would wait as `again` if it were answered. A first attempt under way is left; another one counts
+    /// as the first of the new run.
+    fn put_back(&mut self, again: RetryState) {
+        if self.recording.is_some() {
+            self.again = Some(again);
+        } else if self.is_retry {
+            let replay = again.requeued.and_then(|requeued| requeued.replay);
+            self.requeued = Some(Requeued { after: self.attempt - 1, replay });
+            self.is_last = false;
+        }
+    }
 }
 
 /// The state of one destination's deliveries.
@@ -77,6 +91,8 @@ pub struct DestinationMachine {
     /// The next attempt may not be made earlier (rate limit).
     not_before: UnixMillis,
     last_was_retry: bool,
+    /// When it was first told the time.
+    since: Option<UnixMillis>,
     /// It asked to be switched off: nothing more is sent.
     is_ending: bool,
     /// As the log knows it.
@@ -105,6 +121,7 @@ impl DestinationMachine {
             by_due,
             not_before: UnixMillis(0),
             last_was_retry: false,
+            since: None,
             is_ending: false,
             health: kept.health,
             may_ask: Some(UnixMillis(0)),
@@ -114,6 +131,10 @@ impl DestinationMachine {
 
     /// Takes an input in and says what is to be done.
     pub fn handle(&mut self, input: Input, now: UnixMillis, actions: &mut Vec<Action>) {
+        if self.since.is_none() {
+            self.since = Some(now);
+            self.shorten_waits(now);
+        }
         match input {
             Input::HeadMoved(head) => self.head = self.head.max(head),
             Input::PageRead { events, scanned_to } => self.page_read(events, scanned_to),
@@ -133,6 +154,8 @@ impl DestinationMachine {
             }
             Input::ReplayStopped(replay) => self.stop_replay(replay),
             Input::ClockReached => {}
+            // What follows says by which of them it goes on.
+            Input::Rekeyed(keys) => return self.rekey(&keys),
             Input::Reconfigured(settings) => {
                 self.settings = settings;
                 self.move_place(actions);
@@ -157,10 +180,15 @@ impl DestinationMachine {
         self.slots.len()
     }
 
+    /// Whether an event that was read is to be sent; others were settled before the start.
+    pub fn wants(&self, sequence: Sequence) -> bool {
+        sequence > self.read_to && !self.settled.contains(&sequence)
+    }
+
     fn page_read(&mut self, events: Vec<(Sequence, u64)>, scanned_to: Sequence) {
         self.reading = false;
         for (sequence, key) in events {
-            if sequence > self.read_to && !self.settled.contains(&sequence) {
+            if self.wants(sequence) {
                 self.waiting.push_back((sequence, key));
             }
         }
@@ -222,7 +250,8 @@ impl DestinationMachine {
             self.health.hear(heard);
         }
         let failed = match slot.recording {
-            Some((Verdict::Retry { at }, _)) => {
+            // What its replay's end came too late for is given up all the same, as it is in the log.
+            Some((Verdict::Retry { at }, _)) if !slot.is_last => {
                 Some(RetryState { attempts: slot.attempt, due: at, requeued: slot.requeued })
             }
             _ => None,
@@ -239,14 +268,27 @@ impl DestinationMachine {
         self.by_due.insert((retry.due, sequence));
     }
 
-    /// Takes in what was put back. An event that is still to be sent for the first time, or is under way, is left.
+    /// What was kept by a clock that has been set back since waits no longer than any wait there is.
+    fn shorten_waits(&mut self, now: UnixMillis) {
+        let longest = self.settings.schedule_ms.iter().copied().max().unwrap_or(0);
+        let latest = now.plus(jittered(longest, 1.0).max(RETRY_AFTER_MAX_MS));
+        while let Some((due, sequence)) = self.by_due.last().copied().filter(|(due, _)| *due > latest) {
+            self.by_due.remove(&(due, sequence));
+            self.by_due.insert((latest, sequence));
+            if let Some((retry, _)) = self.retries.get_mut(&sequence) {
+                retry.due = latest;
+            }
+        }
+    }
+
+    /// Takes in what was put back. An event that is still to be sent for the first time is left.
     fn requeue(&mut self, requeue: &Requeue) {
         let Requeue { due, replay, .. } = *requeue;
         for (sequence, attempts) in requeue.deliveries.iter().copied() {
             let again =
                 |attempts| RetryState { attempts, due, requeued: Some(Requeued { after: attempts, replay }) };
             if let Some(slot) = self.slots.get_mut(&sequence) {
-                slot.again = slot.recording.is_some().then(|| again(slot.attempt));
+                slot.put_back(again(slot.attempt));
             } else if let Some((waiting, key)) = self.retries.get(&sequence).copied() {
                 self.wait_for(sequence, again(waiting.attempts), key);
             } else if !self.is_to_be_sent(sequence) {
@@ -282,8 +324,7 @@ impl DestinationMachine {
 
     /// Whether an event will be sent for the first time.
     fn is_to_be_sent(&self, sequence: Sequence) -> bool {
-        let is_unread = sequence > self.read_to && !self.settled.contains(&sequence);
-        is_unread || self.waiting.iter().any(|(waiting, _)| *waiting == sequence)
+        self.wants(sequence) || self.waiting.iter().any(|(waiting, _)| *waiting == sequence)
     }
 
     /// The place when this event's outcome becomes durable: only durable outcomes are passed. First attempts
@@ -305,7 +346,8 @@ impl DestinationMachine {
             self.place = self.read_to;
             actions.push(Action::MovePlace(self.place));
         }
-        let due = self.by_due.first().map(|(due, _)| *due);
+        // One that is due and has to wait for another is sent when that has ended: the other must be woken for.
+        let due = self.by_due.range((now.plus(1), Sequence::ZERO)..).next().map(|(due, _)| *due);
         let paused_until = self.not_before.max(self.breaker.pauses_until());
         let limited = (now < paused_until && self.has_work(now)).then_some(paused_until);
         if let Some(at) = due.into_iter().chain(limited).filter(|at| *at > now).min() {

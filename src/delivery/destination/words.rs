@@ -2,6 +2,7 @@
 
 use super::breaker::BreakerSettings;
 use crate::model::{Heard, Notice, Ordering, ReplayId, Requeue, Sequence, UnixMillis, Verdict};
+use std::collections::BTreeMap;
 
 /// How a destination delivers.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +56,8 @@ pub enum Input {
     ReplayStopped(ReplayId),
     /// Time passed. Too early is harmless.
     ClockReached,
+    /// The destination will be changed to another order: what is held goes by these keys from then on.
+    Rekeyed(BTreeMap<Sequence, u64>),
     /// The destination was changed.
     Reconfigured(Settings),
     /// Its endpoint is another one from now on.
