@@ -14,6 +14,8 @@ fn a_python_client_follows_the_stream_through_a_crash_and_misses_nothing() {
     let url = format!("http://{}/api/v1/events/stream", server.address());
     let mut python = Command::new("python3")
         .args(["-u", "-c", CLIENT, &url, READER, "200"])
+        // Nothing here is for a proxy of the machine.
+        .env("no_proxy", "127.0.0.1")
         .stdout(Stdio::piped())
         .spawn()
         .expect("python3 is installed");

@@ -97,7 +97,7 @@ impl Broker {
         let mut sections: BTreeMap<&str, String> = BTreeMap::from([
             ("server", format!("listen = \"{}\"\n", self.address)),
             ("storage", format!("path = \"{}\"\nmin_free = \"1MiB\"\n", self.data().display())),
-            ("delivery", "allow_http = true\nallow_networks = [\"127.0.0.0/8\"]\nschedule = [\"1s\", \"1s\", \"1s\", \"2s\", \"2s\", \"5s\", \"5s\", \"5s\"]\n".to_owned()),
+            ("delivery", "allow_http = true\ntimeout = \"60s\"\nconnect_timeout = \"60s\"\nallow_networks = [\"127.0.0.0/8\"]\nschedule = [\"1s\", \"1s\", \"1s\", \"2s\", \"2s\", \"5s\", \"5s\", \"5s\"]\n".to_owned()),
         ]);
         let mut current = "server";
         for line in self.extra.lines() {

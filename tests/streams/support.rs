@@ -36,6 +36,7 @@ pub(crate) fn start() -> Running {
 }
 
 pub(crate) fn start_with(change: impl FnOnce(&mut Config)) -> Running {
+    allow_many_sockets();
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     folder.path().clone_into(&mut config.storage.path);
@@ -54,6 +55,13 @@ pub(crate) fn start_with(change: impl FnOnce(&mut Config)) -> Running {
     let served = broker.clone();
     let server = std::thread::spawn(move || actix_rt::System::new().block_on(run(served, listener)));
     Running { address, broker, log, server: Some(server), _folder: folder }
+}
+
+/// A thousand streams are two thousand sockets here.
+fn allow_many_sockets() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
 /// Serves until the broker drains, as the program does.

@@ -18,6 +18,8 @@ import pytest
 from campanile import AsyncClient, Client
 
 KEY = "sdk-tests-key"
+# Nothing here is for a proxy of the machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(os.environ.get("CAMPANILE_PROGRAM", ROOT / "target" / "debug" / "campanile"))
 

@@ -50,6 +50,7 @@ impl Settings {
             ("delivery.allow_http", "true"),
             ("delivery.allow_networks", r#"["127.0.0.0/8"]"#),
             ("delivery.timeout", r#""60s""#),
+            ("delivery.connect_timeout", r#""60s""#),
             ("delivery.schedule", r#"["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]"#),
             ("server.workers", "2"),
         ];
