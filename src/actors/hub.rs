@@ -5,6 +5,8 @@
 //! - A group's members are offered every matching event after the group's place, in order, before the head moves.
 //! - A stream is given its place and the head in one step, so nothing falls between stored and live events.
 //! - When the task here dies, the streams end: their clients come back and resume.
+//!
+//! Each stream's actor answers to the registry (`streams`): it knows them all, counts their deaths, ends them.
 
 mod follow;
 mod group;
@@ -14,6 +16,7 @@ pub(super) use group::{Group, Joined};
 
 use super::messages::StopNow;
 use super::stream::{Client, StreamActor, Subscription};
+use super::streams::Supervisor;
 use crate::clock;
 use crate::config::StreamConfig;
 use crate::delivery::stream::machine::{Input, Moment, Offer, Opening, Pace, Settings, StreamMachine};
@@ -85,7 +88,7 @@ pub struct Hub(Rc<Inner>);
 struct Inner {
     log: Arc<dyn EventLog>,
     bounds: watch::Receiver<Bounds>,
-    draining: watch::Receiver<bool>,
+    supervisor: Supervisor,
     settings: Settings,
     began: Instant,
     is_running: Cell<bool>,
@@ -109,7 +112,7 @@ impl std::fmt::Debug for Hub {
 
 impl Hub {
     /// A hub for the thread this is called on. It costs nothing before its first stream.
-    pub fn new(log: Arc<dyn EventLog>, config: &StreamConfig, draining: watch::Receiver<bool>) -> Self {
+    pub fn new(log: Arc<dyn EventLog>, config: &StreamConfig, supervisor: Supervisor) -> Self {
         let bounds = log.bounds();
         let head = bounds.borrow().head;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4);
@@ -121,7 +124,7 @@ impl Hub {
         Self(Rc::new(Inner {
             log,
             bounds,
-            draining,
+            supervisor,
             settings,
             began: clock::instant(),
             is_running: Cell::new(false),
@@ -230,6 +233,10 @@ impl Hub {
 
     pub(super) fn now(&self) -> Moment {
         clock::instant().duration_since(self.0.began).as_millis() as Moment
+    }
+
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.0.supervisor
     }
 
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {

@@ -1,12 +1,13 @@
 //! The messages that cross between actors: small, and harmless when they come twice.
 
+use super::streams::StreamId;
 use crate::delivery::destination::Outcome;
 use crate::log::LogError;
 use crate::model::{
     Destination, DestinationId, Notice, ReplayId, RequestNote, Requeue, Sequence, StoredEvent,
 };
 use crate::webhook::{Answer, Outgoing};
-use actix::Message;
+use actix::{Message, Recipient};
 use std::sync::Arc;
 
 /// The log has matching events up to here.
@@ -136,3 +137,25 @@ pub(super) struct StopNow;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "usize")]
 pub(super) struct StillRunning;
+
+/// The actor of an event stream runs.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct StreamStarted {
+    pub(super) id: StreamId,
+    pub(super) actor: Recipient<Drain>,
+}
+
+/// The actor of an event stream ended.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct StreamStopped {
+    pub(super) id: StreamId,
+    /// Its stream was not over.
+    pub(super) died: bool,
+}
+
+/// End all event streams, also those that are about to start.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct DrainStreams;

@@ -17,6 +17,7 @@ pub struct Meters {
     /// Attempts by the first bound they fit in; the last is for those that fit in none.
     buckets: [AtomicU64; LATENCY_BOUNDS_MS.len() + 1],
     millis: AtomicU64,
+    stream_deaths: AtomicU64,
 }
 
 /// The meter of one destination.
@@ -53,6 +54,15 @@ impl Meters {
     pub fn latencies(&self) -> ([u64; LATENCY_BOUNDS_MS.len() + 1], u64) {
         let counts = self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed));
         (counts, self.millis.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn stream_died(&self) {
+        self.stream_deaths.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many actors of event streams died before their streams were over.
+    pub fn stream_deaths(&self) -> u64 {
+        self.stream_deaths.load(Ordering::Relaxed)
     }
 
     /// The meters there are.

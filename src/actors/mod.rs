@@ -12,7 +12,7 @@
 //! FunctionRegistry                  the same for functions, see `functions`
 //!
 //! Hub (one an HTTP thread)           follows the log for the streams of that thread, joins frames once
-//!   └─ StreamActor …                 one an event stream, beside its socket
+//!   └─ StreamActor …                 one an event stream, beside its socket; the registry watches and ends it
 //! ```
 //!
 //! An actor holds nothing that cannot be rebuilt from the log: any of them may die at any moment. A panic kills
@@ -32,6 +32,7 @@ mod replay;
 mod replays;
 mod shard;
 mod stream;
+mod streams;
 mod system;
 mod verification;
 
@@ -44,4 +45,5 @@ pub use question::Question;
 pub(crate) use replay::find as find_for_replay;
 pub use shard::{Keeper, OpenSecrets};
 pub use stream::Subscription;
+pub use streams::Supervisor;
 pub use system::{Actors, ActorsError};

@@ -7,11 +7,12 @@
 use super::child::{Child, Job, Running};
 use super::destination::DestinationActor;
 use super::messages::{
-    ChildStopped, Committed, Drain, HeadMoved, ManagementChanged, Post, Reconfigured, ReplayActorEnded,
-    ReplayStopped, Requeued, StillRunning,
+    ChildStopped, Committed, Drain, DrainStreams, HeadMoved, ManagementChanged, Post, Reconfigured,
+    ReplayActorEnded, ReplayStopped, Requeued, StillRunning, StreamStarted, StreamStopped,
 };
 use super::replays::{Ears, Replays};
 use super::shard::Surroundings;
+use super::streams::Streams;
 use super::verification::VerificationActor;
 use crate::clock;
 use crate::delivery::backoff;
@@ -35,6 +36,7 @@ pub(super) struct RegistryActor {
     shards: Vec<ArbiterHandle>,
     children: BTreeMap<DestinationId, Child>,
     replays: Replays,
+    streams: Streams,
     router: Router,
     routed_to: Sequence,
     /// The version of what the log manages that the children were last brought in line with.
@@ -51,6 +53,7 @@ impl RegistryActor {
             shards,
             children: BTreeMap::new(),
             replays: Replays::default(),
+            streams: Streams::default(),
             router: Router::default(),
             routed_to,
             reconciled: 0,
@@ -252,6 +255,27 @@ impl Handler<ReplayActorEnded> for RegistryActor {
         if let Some(pause) = self.replays.ended(ended, has_ended) {
             context.run_later(pause, move |registry, context| registry.replay_again(ended, context));
         }
+    }
+}
+
+impl Handler<StreamStarted> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, started: StreamStarted, _: &mut Context<Self>) {
+        self.streams.started(started);
+    }
+}
+
+impl Handler<StreamStopped> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, stopped: StreamStopped, _: &mut Context<Self>) {
+        self.streams.stopped(stopped, &self.around.meters);
+    }
+}
+
+impl Handler<DrainStreams> for RegistryActor {
+    type Result = ();
+    fn handle(&mut self, _: DrainStreams, _: &mut Context<Self>) {
+        self.streams.drain();
     }
 }
 

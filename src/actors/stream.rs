@@ -5,6 +5,7 @@
 
 use super::hub::{Group, Hub, Joined, PageOrder, page_input};
 use super::messages::{ClockReached, Drain, StopNow};
+use super::streams::StreamId;
 use crate::clock;
 use crate::delivery::stream::blocks::OPENING;
 use crate::delivery::stream::machine::{Action, Input, Moment, StreamMachine};
@@ -264,11 +265,16 @@ pub(super) struct ReadOn(pub(super) PageOrder);
 pub(super) struct StreamActor {
     hub: Hub,
     client: Rc<Client>,
+    /// As the registry knows it.
+    id: StreamId,
+    /// Its stream was over when it was told to end.
+    was_told: bool,
 }
 
 impl StreamActor {
     pub(super) fn new(hub: Hub, client: Rc<Client>) -> Self {
-        Self { hub, client }
+        let id = hub.supervisor().name();
+        Self { hub, client, id, was_told: false }
     }
 
     fn page_read(&mut self, read: Result<Page, LogError>, one: bool) {
@@ -280,8 +286,13 @@ impl StreamActor {
 impl Actor for StreamActor {
     type Context = Context<Self>;
 
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.hub.supervisor().started(self.id, context.address().recipient());
+    }
+
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.client.abandon();
+        self.hub.supervisor().stopped(self.id, !self.was_told);
     }
 }
 
@@ -314,6 +325,7 @@ impl Handler<Drain> for StreamActor {
 impl Handler<StopNow> for StreamActor {
     type Result = ();
     fn handle(&mut self, _: StopNow, context: &mut Context<Self>) {
+        self.was_told = true;
         context.stop();
     }
 }

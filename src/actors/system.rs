@@ -4,10 +4,13 @@ use super::functions::{
     CancelGate, CancelGates, FunctionRegistry, FunctionSetup, FunctionSurroundings, FunctionsRequeued,
     GatePublication, PublishGate,
 };
-use super::messages::{Committed, Drain, ManagementChanged, Post, ReplayStopped, Requeued, StillRunning};
+use super::messages::{
+    Committed, Drain, DrainStreams, ManagementChanged, Post, ReplayStopped, Requeued, StillRunning,
+};
 use super::meters::Meters;
 use super::registry::RegistryActor;
 use super::shard::{Keeper, OpenSecrets, Surroundings};
+use super::streams::Supervisor;
 use crate::config::DeliveryConfig;
 use crate::log::EventLog;
 use crate::model::{DestinationId, ReplayId, Requeue, Sequence};
@@ -33,6 +36,7 @@ pub struct Actors(Arc<Inner>);
 struct Inner {
     registry: Addr<RegistryActor>,
     functions: Addr<FunctionRegistry>,
+    supervisor: Supervisor,
     system: System,
     thread: Mutex<Option<JoinHandle<()>>>,
     meters: Arc<Meters>,
@@ -99,13 +103,23 @@ impl Actors {
         let thread = thread.map_err(|error| ActorsError::Thread(error.to_string()))?;
         let started = started.recv().map_err(|error| ActorsError::Thread(error.to_string()))?;
         let (registry, functions, system) = started;
-        let thread = Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Inner { registry, functions, system, thread, meters: counted })))
+        let (thread, supervisor) = (Mutex::new(Some(thread)), Supervisor::new(registry.clone()));
+        Ok(Self(Arc::new(Inner { registry, functions, supervisor, system, thread, meters: counted })))
     }
 
     /// What was counted since they started.
     pub fn meters(&self) -> &Meters {
         &self.0.meters
+    }
+
+    /// Where event streams report.
+    pub fn supervisor(&self) -> Supervisor {
+        self.0.supervisor.clone()
+    }
+
+    /// Ends all event streams, and those that are still to start.
+    pub fn drain_streams(&self) {
+        self.0.registry.do_send(DrainStreams);
     }
 
     /// Makes one request outside of any delivery; `None` when the actors are gone.

@@ -32,7 +32,9 @@ pub use functions::{
 pub use replays::{ReplayAnswer, ReplayProgress};
 pub use setup::check;
 
-use crate::actors::{Actors, ActorsError, FunctionHost, FunctionSetup, Meters, OpenSecrets, RunningGates};
+use crate::actors::{
+    Actors, ActorsError, FunctionHost, FunctionSetup, Meters, OpenSecrets, RunningGates, Supervisor,
+};
 use crate::catalog;
 use crate::config::Config;
 use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
@@ -185,6 +187,11 @@ impl Broker {
         self.0.actors.meters()
     }
 
+    /// Where event streams report.
+    pub fn supervisor(&self) -> Supervisor {
+        self.0.actors.supervisor()
+    }
+
     /// Hashes API keys, seals signing secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.0.secrets
@@ -230,6 +237,7 @@ impl Broker {
     /// Takes no more events; whoever holds something open ends it.
     pub fn begin_drain(&self) {
         self.0.draining.send_replace(true);
+        self.0.actors.drain_streams();
         self.0.actors.cancel_gates();
     }
 

@@ -106,7 +106,8 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
     let stall = app.broker.config().stream.stall_timeout;
     let server = HttpServer::new(move || {
         let app = app.clone();
-        let hub = Hub::new(Arc::clone(app.broker.log()), &app.broker.config().stream, app.broker.draining());
+        let hub =
+            Hub::new(Arc::clone(app.broker.log()), &app.broker.config().stream, app.broker.supervisor());
         Application::new()
             .app_data(app.clone())
             .app_data(hub)

@@ -1,8 +1,8 @@
-//! The task of a hub: hears that the log moved, that keys changed, that the broker stops, that it is time.
+//! The task of a hub: hears that the log moved, that keys changed, that it is time.
 
 use super::Hub;
 use super::group::{Group, Joined, join};
-use crate::actors::messages::{ClockReached, Drain};
+use crate::actors::messages::ClockReached;
 use crate::clock;
 use crate::delivery::stream::machine::{Failure, Input};
 use crate::log::{LogError, MEMORY_WORK, Order, Page, Query, Work};
@@ -48,9 +48,7 @@ impl Hub {
     }
 
     async fn follow(&self) {
-        let (mut bounds, mut draining) = (self.0.bounds.clone(), self.0.draining.clone());
-        let mut management = self.0.log.management_changed();
-        let mut drains = false;
+        let (mut bounds, mut management) = (self.0.bounds.clone(), self.0.log.management_changed());
         loop {
             let sleep = tokio::time::sleep(self.until_due());
             tokio::select! {
@@ -62,10 +60,6 @@ impl Hub {
                     Ok(()) => self.check_keys(),
                     Err(_) => return,
                 },
-                _ = draining.wait_for(|draining| *draining), if !drains => {
-                    drains = true;
-                    self.every_client().iter().for_each(|client| client.tell(Drain));
-                }
                 () = sleep => self.wake_due(),
                 () = self.0.earlier.notified() => {}
             }

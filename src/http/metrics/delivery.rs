@@ -45,6 +45,9 @@ pub(super) fn render(meters: &Meters, lags: &Lags, out: &mut Exposition) {
     for (id, meter) in &all {
         out.sample("_total", &[("destination", &id.to_string())], meter.restarts());
     }
+    let help = "Actors of event streams that died before their streams were over.";
+    out.family("campanile_stream_deaths", Kind::Counter, help);
+    out.sample("_total", &[], meters.stream_deaths());
     latencies(meters, out);
 }
 
