@@ -90,7 +90,7 @@ impl DestinationActor {
     /// Feeds the machine one input, then performs everything it asks for.
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
         let mut actions = std::mem::take(&mut self.actions);
-        self.machine.handle(input, clock::now(), &mut actions);
+        self.machine.handle(input, clock::steady(), &mut actions);
         for action in actions.drain(..) {
             self.perform(action, context);
         }
@@ -280,13 +280,13 @@ impl DestinationActor {
 
     fn wake_at(&mut self, at: UnixMillis, context: &mut Context<Self>) {
         if let Some((known, handle)) = self.wake.take() {
-            if known <= at && known > clock::now() {
+            if known <= at && known > clock::steady() {
                 self.wake = Some((known, handle));
                 return;
             }
             context.cancel_future(handle);
         }
-        let wait = Duration::from_millis(at.since(clock::now()).max(1));
+        let wait = Duration::from_millis(at.since(clock::steady()).max(1));
         self.wake = Some((at, context.notify_later(ClockReached, wait)));
     }
 }

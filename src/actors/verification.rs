@@ -54,7 +54,7 @@ impl VerificationActor {
     /// Feeds the machine one input, then performs everything it asks for.
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
         let mut actions = Vec::new();
-        self.machine.handle(input, clock::now(), &mut actions);
+        self.machine.handle(input, clock::steady(), &mut actions);
         for action in actions {
             match action {
                 Action::Ask { attempt } => self.ask(attempt, context),
@@ -92,7 +92,7 @@ impl VerificationActor {
     }
 
     fn wake_at(at: UnixMillis, context: &mut Context<Self>) {
-        let wait = Duration::from_millis(at.since(clock::now()).max(1));
+        let wait = Duration::from_millis(at.since(clock::steady()).max(1));
         context.notify_later(ClockReached, wait);
     }
 }

@@ -116,7 +116,8 @@ pub struct Requeue {
 pub struct ConsumerState {
     /// Up to here everything has an outcome.
     pub place: Sequence,
-    /// Outcomes recorded out of order, all after `place`; at most `max_in_flight`.
+    /// Outcomes recorded out of order, all after `place`: no more than are in flight, or a few thousand while an
+    /// order holds an earlier event back.
     pub settled: BTreeSet<Sequence>,
     /// Deliveries that wait for another attempt, anywhere in the log.
     pub retries: BTreeMap<Sequence, RetryState>,

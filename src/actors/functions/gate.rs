@@ -74,7 +74,7 @@ impl GateActor {
     /// Feeds the machine one input, then performs everything it asks for.
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
         let mut actions = Vec::new();
-        self.machine.handle(input, clock::now(), &mut actions);
+        self.machine.handle(input, clock::steady(), &mut actions);
         let calls = actions.iter().any(|action| matches!(action, Action::Call { .. }));
         let event = if calls { self.event_by_now() } else { Arc::clone(&self.order.event) };
         for action in actions {
@@ -82,7 +82,7 @@ impl GateActor {
                 Action::Call { member, left_ms } => self.call(member, left_ms, &event, context),
                 Action::Withdraw { member } => self.withdraw(member),
                 Action::WakeAt(at) => {
-                    let wait = Duration::from_millis(at.since(clock::now()).max(1));
+                    let wait = Duration::from_millis(at.since(clock::steady()).max(1));
                     context.notify_later(ClockReached, wait);
                 }
                 Action::End(outcome) => self.close(outcome, context),

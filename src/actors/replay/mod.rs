@@ -81,7 +81,7 @@ impl Run {
                     Input::Failed
                 }
             };
-            action = machine.handle(input, clock::now());
+            action = machine.handle(input, clock::steady());
         }
     }
 
@@ -89,7 +89,7 @@ impl Run {
     async fn perform(&self, action: Action) -> Result<Option<Input>, LogError> {
         match action {
             Action::LookAt(at) => {
-                let wait = at.since(clock::now());
+                let wait = at.since(clock::steady());
                 if wait > 0 {
                     actix_rt::time::sleep(Duration::from_millis(wait)).await;
                 }
@@ -115,7 +115,7 @@ impl Run {
             find(&self.around.log, &replay, replay.walked_to, limit).await?;
         replay.walked_to = scanned_to;
         let count = deliveries.len() as u64;
-        let (destination, due) = (replay.destination, clock::now());
+        let (destination, due) = (replay.destination, clock::steady());
         let requeue = Requeue { destination, deliveries, due, replay: Some(replay.id) };
         let requeue = (count > 0).then_some(requeue);
         if !self.around.keeper.keep_replay(replay, requeue.clone()).await? {

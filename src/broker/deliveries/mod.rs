@@ -91,7 +91,7 @@ impl Broker {
             return Ok(delivery);
         }
         let deliveries = vec![(delivery.sequence, attempts)];
-        let due = clock::now();
+        let due = clock::steady();
         let destination = delivery.destination.id;
         self.requeue(Requeue { destination, deliveries, due, replay: None }).await?;
         self.delivery(tenant, id).await

@@ -129,7 +129,7 @@ impl Broker {
             return Err(LogError::Overloaded.into());
         }
         let deliveries = vec![(id.sequence, known.last.attempt)];
-        let requeue = Requeue { destination: consumer, deliveries, due: clock::now(), replay: None };
+        let requeue = Requeue { destination: consumer, deliveries, due: clock::steady(), replay: None };
         let changes = vec![Change::Requeue(Box::new(requeue.clone()))];
         self.log().commit(Commit { changes, ..Commit::default() }).await?;
         self.0.actors.functions_requeued(requeue);

@@ -188,7 +188,7 @@ impl Broker {
         let admitted = self.admit(tenant, std::slice::from_mut(&mut draft))?.pop();
         let (schema, whole) = admitted.map_or((None, None), |known| (Some(known.schema), known.whole));
         let alone = whole.clone();
-        let deadline = options.deadline.map(|left| clock::now().plus(left.as_millis() as u64));
+        let deadline = options.deadline.map(|left| clock::steady().plus(left.as_millis() as u64));
         let plan = plan(&self.function_book(), tenant, &draft);
         let (tasks, works): (Vec<Task>, Vec<Work>) = plan.into_iter().unzip();
         let gate = Gate {

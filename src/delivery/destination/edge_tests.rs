@@ -90,3 +90,39 @@ fn a_failure_that_is_being_written_when_its_replay_stops_is_not_tried_again() {
     assert_eq!(bench.take_sent(), []);
     assert!(bench.kept.retries.is_empty() && bench.machine.retries.is_empty());
 }
+
+#[test]
+fn no_more_than_a_bound_goes_past_an_event_that_its_order_holds_back() {
+    let ordered = Settings { ordering: Ordering::RunId, schedule_ms: vec![1_000_000], ..settings() };
+    let head = Sequence(3 * MOST_SETTLED as u64);
+    let mut machine = DestinationMachine::new(ordered, ConsumerState::default(), head);
+    // The first two are of one run, every other one is of its own.
+    let key = |sequence: Sequence| (sequence, sequence.0.max(2));
+    let (now, mut inputs, mut recorded) = (UnixMillis(5), VecDeque::from([Input::ClockReached]), 0);
+    while let Some(input) = inputs.pop_front() {
+        let mut actions = Vec::new();
+        machine.handle(input, now, &mut actions);
+        for action in actions {
+            match action {
+                Action::Read { after, limit } => {
+                    let scanned_to = Sequence(after.0 + limit as u64).min(head);
+                    let events = (after.0 + 1..=scanned_to.0).map(|place| key(Sequence(place))).collect();
+                    inputs.push_back(Input::PageRead { events, scanned_to });
+                }
+                Action::Send { sequence, .. } => {
+                    let outcome = if sequence == Sequence(1) { FAILURE } else { Outcome::Success };
+                    inputs.push_back(Input::Answered { sequence, outcome, jitter: 0.0 });
+                }
+                Action::Record { sequence, .. } => {
+                    recorded += 1;
+                    inputs.push_back(Input::Recorded(sequence));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!((MOST_SETTLED..MOST_SETTLED + 100).contains(&recorded), "{recorded}");
+    let mut actions = Vec::new();
+    machine.handle(Input::ClockReached, now.plus(2_000_000), &mut actions);
+    assert!(matches!(actions[0], Action::Send { sequence: Sequence(1), attempt: 2, .. }), "{actions:?}");
+}

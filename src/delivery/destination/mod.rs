@@ -37,6 +37,9 @@ pub use words::{Action, Ending, Input, Outcome, Settings};
 /// Places that the machine moves over without a matching event before it has that recorded.
 const MOVE_PLACE_EVERY: u64 = 4096;
 
+/// So many outcomes may be kept out of order: while an order holds an early event back, others go past it so far.
+const MOST_SETTLED: usize = 4096;
+
 /// A delivery that takes a slot.
 #[derive(Debug, Clone, PartialEq)]
 struct Slot {
@@ -83,6 +86,8 @@ pub struct DestinationMachine {
     place: Sequence,
     /// Settled before the start, after `place`: not to be sent again.
     settled: BTreeSet<Sequence>,
+    /// Settled after the place, whenever that was.
+    passed: BTreeSet<Sequence>,
     /// Matching events in log order that have not been sent.
     waiting: VecDeque<(Sequence, u64)>,
     slots: BTreeMap<Sequence, Slot>,
@@ -114,6 +119,7 @@ impl DestinationMachine {
             read_to: kept.place,
             reading: false,
             place: kept.place,
+            passed: kept.settled.clone(),
             settled: kept.settled,
             waiting: VecDeque::new(),
             slots: BTreeMap::new(),
@@ -246,6 +252,13 @@ impl DestinationMachine {
 
     fn recorded(&mut self, sequence: Sequence) {
         let Some(slot) = self.slots.remove(&sequence) else { return };
+        if !slot.is_retry {
+            self.passed.insert(sequence);
+            let place = self.place_without(Sequence::ZERO);
+            while self.passed.first().is_some_and(|first| *first <= place) {
+                self.passed.pop_first();
+            }
+        }
         if let Some((_, heard)) = slot.recording {
             self.health.hear(heard);
         }
@@ -357,7 +370,8 @@ impl DestinationMachine {
 
     fn read_on(&mut self, actions: &mut Vec<Action>) {
         let ahead = self.settings.max_in_flight * 2;
-        if !self.reading && self.read_to < self.head && self.waiting.len() <= self.settings.max_in_flight {
+        let has_room = self.waiting.len() <= self.settings.max_in_flight && self.passed.len() < MOST_SETTLED;
+        if !self.reading && self.read_to < self.head && has_room {
             self.reading = true;
             actions.push(Action::Read { after: self.read_to, limit: ahead.clamp(16, 1024) });
         }
