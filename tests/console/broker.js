@@ -15,6 +15,14 @@ const PROGRAM = process.env.CAMPANILE_PROGRAM ?? path.join(ROOT, "target/debug/c
 export const KEY = "console-tests-key";
 /** May read events and nothing else. */
 export const READER = "console-tests-reader";
+/** May read everything of its tenant and change nothing. */
+export const ONLOOKER = "console-tests-onlooker";
+
+/** Brokers that run, for a report when a test fails. */
+export const running = new Set();
+
+/** So many of the newest lines that a broker wrote are kept. */
+const MOST_LINES = 200;
 
 /** Waits until a condition holds, and gives what it gave. */
 export async function eventually(what, condition, seconds = 60) {
@@ -27,12 +35,15 @@ export async function eventually(what, condition, seconds = 60) {
   }
 }
 
-const settingsFor = (folder, port) => `
+const settingsFor = (folder, port, catalogs) => `
 [server]
 listen = "127.0.0.1:${port}"
 drain = "2s"
 [storage]
 path = "${path.join(folder, "data")}"
+[events]
+catalogs = ${JSON.stringify(catalogs)}
+unknown_types = "accept"
 [delivery]
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
@@ -47,18 +58,26 @@ name = "reader"
 token = "${READER}"
 tenant = "default"
 scopes = ["events:read"]
+[[keys]]
+name = "onlooker"
+token = "${ONLOOKER}"
+tenant = "default"
+scopes = ["events:read", "destinations:read", "functions:read"]
 `;
 
 export class Broker {
-  static async start() {
-    const broker = new Broker();
+  /** `catalogs` are those of published APIs that it knows the types of. */
+  static async start({ catalogs = [] } = {}) {
+    const broker = new Broker(catalogs);
     await broker.start();
     return broker;
   }
 
-  constructor() {
+  constructor(catalogs) {
+    this.catalogs = catalogs;
     this.folder = mkdtempSync(path.join(tmpdir(), "campanile-console-"));
     this.port = 0;
+    this.lines = [];
   }
 
   get url() {
@@ -67,16 +86,29 @@ export class Broker {
 
   async start() {
     const config = path.join(this.folder, "config.toml");
-    writeFileSync(config, settingsFor(this.folder, this.port));
-    this.child = spawn(PROGRAM, ["serve", "--config", config], { stdio: ["ignore", "pipe", "inherit"] });
-    for await (const line of createInterface({ input: this.child.stdout })) {
-      const port = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-      if (!port) continue;
-      this.child.stdout.resume();
-      this.port = Number(port);
-      return;
-    }
-    throw new Error("the broker did not start");
+    writeFileSync(config, settingsFor(this.folder, this.port, this.catalogs));
+    const child = spawn(PROGRAM, ["serve", "--config", config], { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    running.add(this);
+    const listens = new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        this.note(line);
+        const port = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+        if (port) resolve(Number(port));
+      });
+      createInterface({ input: child.stderr }).on("line", (line) => this.note(line));
+      child.once("error", reject);
+      child.once("exit", (code, signal) => {
+        this.note(`(the broker ended: ${signal ?? code})`);
+        reject(new Error(`the broker did not start:\n${this.lines.join("\n")}`));
+      });
+    });
+    this.port = await listens;
+  }
+
+  note(line) {
+    this.lines.push(line);
+    if (this.lines.length > MOST_LINES) this.lines.shift();
   }
 
   async kill() {
@@ -87,6 +119,7 @@ export class Broker {
   }
 
   async stop() {
+    running.delete(this);
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -19,10 +19,16 @@ mkdirSync(IMAGES, { recursive: true });
 
 const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+/** A machine may be slow: what has not come after this long does not come. */
+const LONGEST_MS = 60_000;
+
+/** Persons who have not left, for a report when a test fails. */
+export const present = new Set();
+
 /** One browser, whose contexts are persons with cookies of their own. */
 export async function launch() {
   const args = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
-  return chromium.launch({ executablePath: PROGRAM, args });
+  return chromium.launch({ executablePath: PROGRAM, args, timeout: 2 * LONGEST_MS });
 }
 
 /** A person at the console. */
@@ -40,6 +46,7 @@ export class Person {
     this.broker = broker;
     this.wrong = [];
     this.refusals = [];
+    present.add(this);
     context.on("request", (request) => {
       const url = new URL(request.url());
       if (url.origin !== broker.url && url.protocol !== "data:") this.wrong.push(`asked ${url.origin}`);
@@ -49,7 +56,7 @@ export class Person {
   /** Opens another tab. */
   async open(view = "") {
     const page = await this.context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(LONGEST_MS);
     page.on("console", (message) => {
       // Chromium writes every answer that is an error there; which ones are expected, tests say themselves.
       if (message.type() !== "error") return;
@@ -94,6 +101,7 @@ export class Person {
 
   /** Ends the visit; fails when anything went wrong in the browser meanwhile. */
   async leave() {
+    present.delete(this);
     await this.context.close();
     assert.deepEqual(this.wrong, []);
   }

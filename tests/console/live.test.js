@@ -1,8 +1,9 @@
 /** Events as they happen: as they come, in many at once, shared by tabs, over a restart. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { Broker, READER, eventually } from "./broker.js";
 import { Person, launch } from "./browser.js";
+import { scene } from "./scene.js";
 
 let browser;
 let broker;
@@ -16,7 +17,7 @@ after(async () => {
 
 const liveSoon = (page) => page.getByRole("status").filter({ hasText: "live" }).waitFor();
 
-test("events appear as they are published, filtered, with their payload to the letter", async () => {
+scene("events appear as they are published, filtered, with their payload to the letter", async () => {
   const person = await Person.arrive(browser, broker);
   const { page } = person;
   await person.signIn(READER);
@@ -43,7 +44,26 @@ test("events appear as they are published, filtered, with their payload to the l
   await person.leave();
 });
 
-test("pausing holds the list and loses nothing of the count", async () => {
+scene("what one writes into the filters stays while events come", async () => {
+  const person = await Person.arrive(browser, broker);
+  const { page } = person;
+  await person.signIn();
+  await person.go("live");
+  await liveSoon(page);
+  await page.getByLabel("Filter (CEL)").fill("data.n > ");
+  await broker.publish({ type: "while.writing", data: { n: 1 } });
+  await page.getByRole("button", { name: "while.writing" }).waitFor();
+  await page.getByLabel("Filter (CEL)").pressSequentially("5");
+  assert.equal(await page.getByLabel("Filter (CEL)").inputValue(), "data.n > 5");
+  await page.keyboard.press("Enter");
+  await eventually("the list is filtered", async () => (await page.getByRole("button", { name: "while.writing" }).count()) === 0);
+  await page.getByRole("link", { name: "Clear" }).click();
+  await page.getByRole("button", { name: "while.writing" }).waitFor();
+  assert.equal(await page.getByLabel("Filter (CEL)").inputValue(), "");
+  await person.leave();
+});
+
+scene("pausing holds the list and loses nothing of the count", async () => {
   const person = await Person.arrive(browser, broker);
   const { page } = person;
   await person.signIn();
@@ -59,7 +79,7 @@ test("pausing holds the list and loses nothing of the count", async () => {
   await person.leave();
 });
 
-test("two tabs read one stream, and the second takes over when the first goes", async () => {
+scene("two tabs read one stream, and the second takes over when the first goes", async () => {
   const person = await Person.arrive(browser, broker);
   const streams = [];
   person.context.on("request", (request) => request.url().includes("/events/stream") && streams.push(request.url()));
@@ -79,7 +99,7 @@ test("two tabs read one stream, and the second takes over when the first goes", 
   await person.leave();
 });
 
-test("after a restart of the broker the stream goes on where it was", async () => {
+scene("after a restart of the broker the stream goes on where it was", async () => {
   const person = await Person.arrive(browser, broker);
   await person.signIn();
   await person.go("live?type=again.*");
@@ -92,7 +112,7 @@ test("after a restart of the broker the stream goes on where it was", async () =
   await person.leave();
 });
 
-test("ten thousand events leave the page quick and its list bounded", async () => {
+scene("ten thousand events leave the page quick and its list bounded", async () => {
   const person = await Person.arrive(browser, broker);
   const { page } = person;
   await person.signIn();

@@ -1,8 +1,9 @@
 /** Signing in and out, the overview, the frame around every page. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { KEY, Broker, READER, eventually } from "./broker.js";
 import { Person, launch } from "./browser.js";
+import { scene } from "./scene.js";
 
 let browser;
 let broker;
@@ -14,7 +15,7 @@ after(async () => {
   await broker.stop();
 });
 
-test("a key opens the console, a wrong one does not, and no script can read what was made of it", async () => {
+scene("a key opens the console, a wrong one does not, and no script can read what was made of it", async () => {
   const person = await Person.arrive(browser, broker);
   const { page } = person;
   await page.getByLabel("API key").waitFor();
@@ -38,7 +39,7 @@ test("a key opens the console, a wrong one does not, and no script can read what
   await person.leave();
 });
 
-test("the overview says what to do first, then what goes on", async () => {
+scene("the overview says what to do first, then what goes on", async () => {
   const person = await Person.arrive(browser, broker);
   const { page } = person;
   await person.signIn();
@@ -56,7 +57,7 @@ test("the overview says what to do first, then what goes on", async () => {
   await person.leave();
 });
 
-test("a key that may only read is offered only that", async () => {
+scene("a key that may only read is offered only that", async () => {
   const person = await Person.arrive(browser, broker);
   await person.signIn(READER);
   await person.page.getByText("Published per second").waitFor();
@@ -66,7 +67,7 @@ test("a key that may only read is offered only that", async () => {
   await person.leave();
 });
 
-test("colours and keys are a person's own choice, and the page fits a phone", async () => {
+scene("colours and keys are a person's own choice, and the page fits a phone", async () => {
   const person = await Person.arrive(browser, broker, { viewport: { width: 360, height: 700 }, colorScheme: "dark" });
   const { page } = person;
   await person.signIn();
@@ -87,7 +88,7 @@ test("colours and keys are a person's own choice, and the page fits a phone", as
   await person.leave();
 });
 
-test("a session that ends under one's hands leads to signing in, and a broker that is away is said", async () => {
+scene("a session that ends under one's hands leads to signing in, and a broker that is away is said", async () => {
   const person = await Person.arrive(browser, broker);
   await person.signIn();
   await person.page.getByText("Published per second").waitFor();

@@ -172,9 +172,9 @@ function Filters({ asked }) {
     go(["live"], Object.fromEntries(new FormData(event.target)));
   };
   return html`<form class="row" onSubmit=${submit} key=${JSON.stringify(asked)}>
-    <${Field} label="Type"><input name="type" value=${asked.type} placeholder="pipeline.*" spellcheck="false" autocapitalize="off" /><//>
-    <${Field} label="Pipeline"><input name="pipeline" value=${asked.pipeline} spellcheck="false" autocapitalize="off" /><//>
-    <${Field} label="Filter (CEL)"><input name="filter" value=${asked.filter} placeholder="data.rows > 1000" spellcheck="false" autocapitalize="off" /><//>
+    <${Field} label="Type"><input name="type" defaultValue=${asked.type} placeholder="pipeline.*" spellcheck="false" autocapitalize="off" /><//>
+    <${Field} label="Pipeline"><input name="pipeline" defaultValue=${asked.pipeline} spellcheck="false" autocapitalize="off" /><//>
+    <${Field} label="Filter (CEL)"><input name="filter" defaultValue=${asked.filter} placeholder="data.rows > 1000" spellcheck="false" autocapitalize="off" /><//>
     <button type="submit">Filter</button>
     <a class="button" href=${to(["live"])}>Clear</a>
   </form>`;
