@@ -135,7 +135,7 @@ export class Broker {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const answer = await fetch(this.url + at, { method, headers, body });
     const text = await answer.text();
-    assert(answer.ok, `${method} ${at}: ${answer.status} ${text}`);
+    assert(answer.ok, `${method} ${at}: ${answer.status} ${text.slice(0, 500)}`);
     return text ? JSON.parse(text) : null;
   }
 
@@ -144,6 +144,6 @@ export class Broker {
   }
 
   publishMany(events) {
-    return this.call("POST", "/api/v1/events/batch", { events });
+    return this.call("POST", "/api/v1/events/batch", { events: events.map((draft) => ({ data: {}, ...draft })) });
   }
 }

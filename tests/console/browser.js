@@ -3,7 +3,7 @@
  * that the policy of the page refuses, nothing asked of another origin.
  */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,11 +11,12 @@ import { chromium } from "playwright-core";
 import { KEY } from "./broker.js";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Where screenshots go: to the documents when they are to be renewed. */
-const IMAGES = process.env.CONSOLE_IMAGES ?? path.join(HERE, "../../target/console-images");
-mkdirSync(IMAGES, { recursive: true });
+/** Where pictures go: those for the documents only when they are to be renewed, so that a run changes no file that is kept. */
+const PICTURES = path.join(HERE, "../../target/console-images");
+const DOCUMENTS = process.env.RENEW_IMAGES ? path.join(HERE, "../../docs/images") : PICTURES;
+for (const folder of [PICTURES, DOCUMENTS]) mkdirSync(folder, { recursive: true });
 
 const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
@@ -80,23 +81,32 @@ export class Person {
   }
 
   /** Holds the page, as it is, to the rules for accessible pages, in light and in dark, and takes its picture. */
-  async inspect(name) {
+  async inspect(name, folder = PICTURES) {
     for (const scheme of ["light", "dark"]) {
       await this.page.emulateMedia({ colorScheme: scheme });
       await this.assertAccessible(`${name} in ${scheme}`);
-      await this.page.screenshot({ path: path.join(IMAGES, `${name}-${scheme}.png`) });
+      await this.page.screenshot({ path: path.join(folder, `${name}-${scheme}.png`), animations: "disabled", caret: "hide" });
     }
     await this.page.emulateMedia({ colorScheme: "light" });
   }
 
+  /** The same, for the documents. */
+  portray(name) {
+    return this.inspect(name, DOCUMENTS);
+  }
+
   async assertAccessible(what) {
-    // In a world of its own: the policy of the page lets nobody else's script into it.
     await this.page.evaluate(() => document.fonts.ready);
-    const { readFileSync } = await import("node:fs");
-    await this.page.evaluate(readFileSync(AXE, "utf8"));
-    const { violations } = await this.page.evaluate(() => globalThis.axe.run(document));
+    if (!(await this.page.evaluate(() => "axe" in globalThis))) await this.page.evaluate(AXE);
+    const { violations } = await this.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
     const said = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n  ")}`);
     assert.deepEqual(said, [], what);
+  }
+
+  /** The page must not be wider than what one sees of it. */
+  async assertFits(what) {
+    const [wide, seen] = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert(wide <= seen, `${what} is ${wide} wide on ${seen}`);
   }
 
   /** Ends the visit; fails when anything went wrong in the browser meanwhile. */

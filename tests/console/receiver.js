@@ -14,6 +14,8 @@ export class Receiver {
     /** What it answers: a status and a body. */
     this.status = 204;
     this.body = "";
+    /** What it answers at some paths: `[status, body]`. */
+    this.answers = {};
     /** Every request: its path, headers and body as JSON. */
     this.heard = [];
     this.server = createServer((request, answer) => this.take(request, answer));
@@ -30,8 +32,8 @@ export class Receiver {
     this.heard.push({ path: request.url, headers: request.headers, body });
     const challenge = body.data?.challenge;
     if (challenge && this.consents) return answer.writeHead(200).end(challenge);
-    const status = challenge ? 404 : this.status;
-    return answer.writeHead(status, { "X-From": "receiver" }).end(status === 204 ? undefined : this.body);
+    const [status, text] = challenge ? [404, "no"] : (this.answers[request.url] ?? [this.status, this.body]);
+    return answer.writeHead(status, { "X-From": "receiver" }).end(status === 204 ? undefined : text);
   }
 
   /** The types of what it heard, verifications aside. */

@@ -2,11 +2,15 @@
  * The live stream of events, read with `fetch` and the session: an `EventSource` hears only the types it was told of, and
  * here any may come. Tabs that watch the same share one stream: the one that holds a lock reads it and passes on what it
  * hears, and when it goes another takes over after the place that it has seen. A hidden tab reads nothing, so that the six
- * connections that a browser allows are left to those that are looked at.
+ * connections that a browser allows are left to those that are looked at. None misses what it did not hear: what is passed
+ * on says after which place it comes, and a tab that was not there yet begins anew.
  */
 import { open } from "./api.js";
 
 const AGAIN_MS = 2000;
+
+/** So many parts of the stream may wait while the place to begin at is not known. */
+const MOST_EARLY = 256;
 
 /** Splits a stream of text into messages `{ id, event, data }` (Server-Sent Events, WHATWG HTML 9.2.6). */
 export function parser() {
@@ -41,15 +45,17 @@ const pause = (milliseconds, signal) =>
 const willNotDo = ({ status }) => status >= 400 && status < 500 && status !== 429;
 
 /**
- * Follows the events that `query` names, after the place `after`. `hear(messages)` gets them in order and none twice;
- * `tell({ state, error })` what the stream is: `live`, `waiting` or `refused`. `who` keeps apart what different keys may
- * see. The answer ends it.
+ * Follows the events that `query` names, after the place that `after` promises. It listens to other tabs at once, so that
+ * nothing is missed meanwhile. `hear(messages)` gets them in order and none twice; `tell({ state, error })` what the stream
+ * is: `live`, `waiting` or `refused`; `lose()` is called when other tabs have heard what this one has not. `who` keeps apart
+ * what different keys may see. The answer ends it.
  */
-export function follow({ query, after, who, hear, tell }) {
+export function follow({ query, after, who, hear, tell, lose }) {
   const name = `campanile.stream ${who} ${new URLSearchParams(query)}`;
   const channel = "BroadcastChannel" in window ? new BroadcastChannel(name) : null;
   const whole = new AbortController();
-  let place = BigInt(after);
+  const early = [];
+  let place = null;
   let reading = null;
   let now = { state: "waiting", error: null };
 
@@ -59,7 +65,14 @@ export function follow({ query, after, who, hear, tell }) {
     place = BigInt(id);
     return true;
   };
-  const take = (messages) => {
+  /** Takes what comes after the place `from`. */
+  const take = ({ messages, from }) => {
+    if (place === null) {
+      early.push({ messages, from });
+      early.splice(0, early.length - MOST_EARLY);
+      return;
+    }
+    if (BigInt(from) > place) return lose();
     const heard = messages.filter(isNew).filter(({ data }) => data);
     if (heard.length) hear(heard);
   };
@@ -79,8 +92,9 @@ export function follow({ query, after, who, hear, tell }) {
       if (done) return;
       const messages = parse(value);
       if (!messages.length) continue;
-      channel?.postMessage({ messages });
-      take(messages);
+      const part = { messages, from: String(place) };
+      channel?.postMessage(part);
+      take(part);
     }
   }
 
@@ -99,7 +113,7 @@ export function follow({ query, after, who, hear, tell }) {
   }
 
   const start = () => {
-    if (reading || whole.signal.aborted) return;
+    if (reading || place === null || whole.signal.aborted) return;
     const { signal } = (reading = new AbortController());
     channel?.postMessage({ asks: true });
     // Without TLS there are no locks: then every tab reads for itself.
@@ -113,12 +127,17 @@ export function follow({ query, after, who, hear, tell }) {
   const seen = () => (document.visibilityState === "visible" ? start() : stop());
 
   channel?.addEventListener("message", ({ data }) => {
-    if (data.messages) take(data.messages);
+    if (data.messages) take(data);
     if (data.now) tell({ ...data.now, error: null });
     if (data.asks && now.state === "live" && reading) channel.postMessage({ now: { state: "live" } });
   });
   document.addEventListener("visibilitychange", seen);
-  seen();
+  const begin = (known) => {
+    place = BigInt(known);
+    early.splice(0).forEach(take);
+    seen();
+  };
+  after.then(begin, () => {});
   return () => {
     document.removeEventListener("visibilitychange", seen);
     whole.abort();

@@ -85,11 +85,15 @@ function useLive(query, paused) {
       state.stream = stream;
       draw(seconds());
     };
+    const lose = () => setEpoch((before) => before + 1);
     const begin = async () => {
-      const newest = await get("api/v1/events", { ...query, limit: FIRST_ROWS, order: "desc" }, abort.signal);
+      end();
+      const asked = get("api/v1/events", { ...query, limit: FIRST_ROWS, order: "desc" }, abort.signal);
+      const after = asked.then((newest) => newest.head_cursor);
+      end = follow({ query, after, who: session.key.id, hear, tell, lose });
+      const newest = await asked;
       state.rows = newest.data.map((event) => ({ ...event, run: event.run_id, text: null }));
       state.loaded = true;
-      end = follow({ query, after: newest.head_cursor, who: session.key.id, hear, tell });
       draw(seconds());
     };
     const again = setInterval(() => state.stream.state === "waiting" && !state.loaded && attempt(), 2000);
