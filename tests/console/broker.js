@@ -84,7 +84,13 @@ export class Broker {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Starts it, again on the port that it had: a client's socket may hold that for a moment. */
   async start() {
+    if (this.port === 0) return this.begin();
+    await eventually("the broker is back", () => this.begin().then(() => true, () => false));
+  }
+
+  async begin() {
     const config = path.join(this.folder, "config.toml");
     writeFileSync(config, settingsFor(this.folder, this.port, this.catalogs));
     const child = spawn(PROGRAM, ["serve", "--config", config], { stdio: ["ignore", "pipe", "pipe"] });

@@ -28,7 +28,7 @@ export const present = new Set();
 
 /** One browser, whose contexts are persons with cookies of their own. */
 export async function launch() {
-  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server", "--force-color-profile=srgb"];
   return chromium.launch({ executablePath: PROGRAM, args, timeout: 2 * LONGEST_MS });
 }
 
