@@ -33,7 +33,7 @@ impl DestinationMachine {
         let prefers_first = first.is_some() && (self.last_was_retry || retry.is_none());
         let (sequence, slot) = match (retry, first) {
             (_, Some((sequence, key))) if prefers_first => {
-                self.waiting.retain(|(waiting, _)| *waiting != sequence);
+                self.take_from_waiting(sequence);
                 (sequence, Slot::of(1, Some(key), false, None))
             }
             (Some(sequence), _) => {
@@ -54,8 +54,20 @@ impl DestinationMachine {
         true
     }
 
+    /// Almost always it is the first that waits.
+    fn take_from_waiting(&mut self, sequence: Sequence) {
+        if self.waiting.front().is_some_and(|(first, _)| *first == sequence) {
+            self.waiting.pop_front();
+        } else {
+            self.waiting.retain(|(waiting, _)| *waiting != sequence);
+        }
+    }
+
     /// The retry that is due and whose lane has room.
     fn due_retry(&self, now: UnixMillis) -> Option<Sequence> {
+        if self.by_due.first().is_none_or(|(due, _)| *due > now) {
+            return None;
+        }
         let lane = (self.settings.max_in_flight / 2).max(1);
         if self.slots.values().filter(|slot| slot.is_retry).count() >= lane {
             return None;
