@@ -231,6 +231,12 @@ impl Handler<ChildStopped> for RegistryActor {
 impl Handler<Requeued> for RegistryActor {
     type Result = ();
     fn handle(&mut self, requeued: Requeued, _: &mut Context<Self>) {
+        // What a replay put back that was stopped meanwhile was given up.
+        let management = self.around.log.management();
+        let is_over = |id| management.replays.get(&id).is_none_or(|replay| replay.status.has_ended());
+        if requeued.0.replay.is_some_and(is_over) {
+            return;
+        }
         // One that is not running finds them in the log when it starts.
         if let Some(actor) = self.children.get(&requeued.0.destination).and_then(Child::delivering) {
             actor.do_send(requeued);

@@ -21,8 +21,8 @@ pub trait Keeper: Send + Sync + 'static {
     /// changed. Gives whether anything was.
     fn change(&self, id: DestinationId, request: Request, outcomes: Vec<Change>) -> Later<bool>;
 
-    /// Keeps how far a replay is, with what it puts back. Gives false, and keeps nothing, when the replay was ended or is
-    /// gone.
+    /// Keeps how far a replay is, with what it puts back. Gives false, and keeps nothing, when the replay was ended, is
+    /// gone, or is further than that.
     fn keep_replay(&self, replay: Replay, requeue: Option<Requeue>) -> Later<bool>;
 
     /// Tells what is known of an endpoint's health, unless that is told or past already. Gives what is told by then.

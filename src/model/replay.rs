@@ -1,8 +1,8 @@
 //! Replays: a destination is sent a range of stored events again, as a durable job.
 
 use super::{
-    ConsumerState, DeliveryStatus, DestinationId, ReplayId, Sequence, TenantId, Timestamp, TypePattern,
-    Verdict,
+    ConsumerState, DeliveryStatus, DestinationId, ReplayId, Requeue, Sequence, TenantId, Timestamp,
+    TypePattern, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,14 @@ impl Replay {
     pub fn is_walking(&self) -> bool {
         !self.status.has_ended() && self.walked_to < self.up_to
     }
+
+    /// Whether this is what comes after `kept`, with what is put back on the way. It is not when another hand took the step
+    /// first, as one that died may have: taken again, it would put back twice.
+    pub fn follows(&self, kept: &Self, requeue: Option<&Requeue>) -> bool {
+        let first = requeue.and_then(|requeue| requeue.deliveries.first());
+        let is_new = first.is_none_or(|(sequence, _)| *sequence > kept.walked_to);
+        is_new && self.walked_to >= kept.walked_to && !kept.status.has_ended()
+    }
 }
 
 /// What became of the deliveries that a replay put back.
@@ -147,5 +155,38 @@ mod tests {
             let taken = ReplayOnly::ALL.map(|(only, _)| only.takes(&state, Sequence(sequence), last));
             assert_eq!(taken, expected, "{sequence} {last:?}");
         }
+    }
+
+    #[test]
+    fn a_step_that_was_taken_is_not_taken_again() {
+        let kept = Replay {
+            id: ReplayId(1),
+            tenant: TenantId(1),
+            destination: DestinationId(1),
+            since: None,
+            until: None,
+            types: Vec::new(),
+            only: ReplayOnly::All,
+            rate_per_s: None,
+            up_to: Sequence(9),
+            status: ReplayStatus::Running,
+            total: Some(9),
+            walked_to: Sequence(5),
+            created_at: Timestamp::from(UnixMillis(0)),
+            ended_at: None,
+        };
+        let walked_to = |place| Replay { walked_to: Sequence(place), ..kept.clone() };
+        let put_back = |place| Requeue {
+            destination: DestinationId(1),
+            deliveries: vec![(Sequence(place), 1)],
+            due: UnixMillis(0),
+            replay: Some(ReplayId(1)),
+        };
+        assert!(walked_to(6).follows(&kept, Some(&put_back(6))) && walked_to(5).follows(&kept, None));
+        assert!(!walked_to(5).follows(&kept, Some(&put_back(5))), "put back already");
+        assert!(!walked_to(7).follows(&kept, Some(&put_back(4))), "put back already");
+        assert!(!walked_to(4).follows(&kept, None), "it only goes forward");
+        let stopped = Replay { status: ReplayStatus::Stopped, ..kept.clone() };
+        assert!(!walked_to(6).follows(&stopped, None));
     }
 }

@@ -1,6 +1,7 @@
 //! A destination's actor: feeds the machine and performs what it orders, like the one that runs in the program.
 
 use crate::endpoint::reply;
+use crate::functions::{Ended, is_function};
 use crate::keeper::Wish;
 use crate::log::{Page, Write};
 use crate::world::{Happening, Told, World};
@@ -8,8 +9,8 @@ use campanile::delivery::destination::{Action, DestinationMachine, Ending, Input
 use campanile::delivery::lifecycle::Request;
 use campanile::log::Change;
 use campanile::model::{
-    AttemptRecord, Destination, DestinationId, DestinationStatus, Heard, Notice, Ordering, ReplayId,
-    RequestNote, Requeue, Sequence, StoredEvent, UnixMillis, Verdict,
+    Destination, DestinationId, DestinationStatus, Heard, Notice, Ordering, ReplayId, Requeue, Sequence,
+    StoredEvent, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,7 +72,11 @@ impl World {
             schedule_ms: schedule.map(|wait| wait * 1000).collect(),
             rate_limit_per_s: destination.rate_limit_per_s,
             ordering: destination.ordering,
-            deactivate_after_ms: self.bounds.deactivate_after_ms,
+            deactivate_after_ms: if is_function(destination.id) {
+                u64::MAX
+            } else {
+                self.bounds.deactivate_after_ms
+            },
             breaker: self.bounds.breaker,
         }
     }
@@ -212,11 +217,11 @@ impl World {
             Action::Send { sequence, attempt, replay } => self.send(id, sequence, attempt, replay),
             Action::Record { sequence, attempt, verdict, place, heard } => {
                 self.judge.recording(id, sequence, verdict, &actor.destination, now);
-                let attempt = Box::new(record(id, sequence, attempt, verdict, now));
+                let ended = Ended { id, sequence, attempt, verdict, at: now };
                 if actor.outcomes.is_empty() {
                     self.later(0, Happening::ToChild(id, generation, Message::Flush));
                 }
-                self.put_outcome(id, sequence, Change::Outcome { attempt, place, heard });
+                self.put_outcome(id, sequence, ended.change(place, heard));
             }
             Action::MovePlace(place) => {
                 let changes = vec![Change::MovePlace { destination: id, place }];
@@ -229,6 +234,9 @@ impl World {
                     self.later(wait, Happening::ToChild(id, generation, Message::Clock(at)));
                 }
             }
+            // A function is not switched off, and nobody is told how it does.
+            Action::Deactivate(_) if is_function(id) => self.feed(id, Input::StaysOn),
+            Action::Tell(notice) if is_function(id) => self.feed(id, Input::Told(Some(notice))),
             Action::Deactivate(why) => {
                 self.judge.asks_to_end(id, why, &self.bounds);
                 let url = actor.destination.url.clone();
@@ -269,7 +277,9 @@ impl World {
         let (generation, url, timeout) = (child.generation, actor.url, actor.destination.timeout_ms);
         let (after_ms, outcome) = if self.log.event(sequence).is_some() {
             let reply = reply(self.moods[&id], mono, timeout, &mut self.dice);
-            (reply.after_ms, reply.outcome)
+            // A function that wants no more of an event says no to it alone.
+            let says_no = is_function(id) && reply.outcome == Outcome::Gone;
+            (reply.after_ms, if says_no { Outcome::Unreadable } else { reply.outcome })
         } else {
             (1, Outcome::Trimmed)
         };
@@ -348,29 +358,6 @@ pub(crate) fn lane_of(event: &StoredEvent, ordering: Ordering) -> u64 {
         Ordering::Pipeline => number(event.pipeline()),
         // Lanes of different kinds have nothing in common.
         Ordering::RunId => 1000 + number(event.run_id()),
-    }
-}
-
-fn record(
-    id: DestinationId,
-    sequence: Sequence,
-    attempt: u32,
-    verdict: Verdict,
-    at: UnixMillis,
-) -> AttemptRecord {
-    AttemptRecord {
-        destination: id,
-        sequence,
-        event: None,
-        attempt,
-        at,
-        latency_ms: 0,
-        request: RequestNote::default(),
-        status: None,
-        error: None,
-        verdict,
-        response_headers: Vec::new(),
-        response_body: String::new(),
     }
 }
 

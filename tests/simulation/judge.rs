@@ -2,6 +2,7 @@
 
 use crate::child::{heard_of, lane_of};
 use crate::counts::Counts;
+use crate::functions::Ended;
 use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::world::Bounds;
@@ -80,8 +81,29 @@ impl Judge {
         }
     }
 
+    /// An attempt's outcome is durable.
+    fn has_ended(&mut self, ended: Ended) {
+        let Ended { id, sequence, verdict, at, .. } = ended;
+        let file = self.files.entry(id).or_default();
+        let put_back = file.ledger.run_of(sequence).1;
+        // An actor's last outcome may come after its death: it is none of what the next one sent.
+        let made = file.attempts.get(&sequence).and_then(|made| made.answer);
+        let made = made.filter(|(_, answered)| *answered == at).and_then(|_| file.attempts.remove(&sequence));
+        let is_known = made.is_some() || !file.is_running;
+        match (made, verdict) {
+            (Some(made), _) if made.put_back != put_back => file.ledger.blur(sequence),
+            (Some(_), Verdict::Retry { at }) => drop(file.due.insert(sequence, at)),
+            _ => {}
+        }
+        file.ledger.recorded(sequence, verdict, is_known);
+        self.counts.dead += u64::from(verdict == Verdict::Dead);
+    }
+
     /// A change is durable; `log` has it already.
     pub(crate) fn is_durable(&mut self, change: &Change, log: &Log, before: &[std::sync::Arc<Destination>]) {
+        if let Some(ended) = Ended::of(change) {
+            self.has_ended(ended);
+        }
         match change {
             Change::PutDestination(one) => {
                 let known = before.iter().find(|known| known.id == one.id);
@@ -99,23 +121,6 @@ impl Judge {
                         .filter(|event| filter.matches(event))
                         .for_each(|event| ledger.owe(event.sequence())),
                 }
-            }
-            Change::Outcome { attempt, .. } => {
-                let (sequence, verdict) = (attempt.sequence, attempt.verdict);
-                let file = self.files.entry(attempt.destination).or_default();
-                let put_back = file.ledger.run_of(sequence).1;
-                // An actor's last outcome may come after its death: it is none of what the next one sent.
-                let made = file.attempts.get(&sequence).and_then(|made| made.answer);
-                let made =
-                    made.filter(|(_, at)| *at == attempt.at).and_then(|_| file.attempts.remove(&sequence));
-                let is_known = made.is_some() || !file.is_running;
-                match (made, verdict) {
-                    (Some(made), _) if made.put_back != put_back => file.ledger.blur(sequence),
-                    (Some(_), Verdict::Retry { at }) => drop(file.due.insert(sequence, at)),
-                    _ => {}
-                }
-                file.ledger.recorded(sequence, verdict, is_known);
-                self.counts.dead += u64::from(verdict == Verdict::Dead);
             }
             Change::Requeue(requeue) => {
                 let kept = &log.consumers[&requeue.destination];

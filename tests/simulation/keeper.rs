@@ -264,7 +264,11 @@ impl World {
     }
 
     pub(crate) fn tell_requeued(&mut self, requeue: Requeue) {
-        self.tell(requeue.destination, Message::Requeued(requeue));
+        let replays = &self.log.management.replays;
+        let is_over = |id| replays.get(&id).is_none_or(|replay| replay.status.has_ended());
+        if !requeue.replay.is_some_and(is_over) {
+            self.tell(requeue.destination, Message::Requeued(requeue));
+        }
     }
 
     /// Puts a message of the registry into a child's mailbox, behind the others.

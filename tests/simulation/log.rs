@@ -1,6 +1,7 @@
 //! A log in memory with a disk below it: what was written and not yet synced is lost in a crash, and nobody was told of it.
 //! What it keeps of consumers and destinations is the real state, folded from the real changes.
 
+use crate::functions::Ended;
 use crate::world::Told;
 use campanile::log::{Change, Management};
 use campanile::model::{
@@ -53,9 +54,9 @@ impl Log {
         for change in &write.changes {
             self.management.apply(change);
             fold(&mut self.consumers, change);
-            if let Change::Outcome { attempt, .. } = change {
-                let rows = self.last_attempts.entry(attempt.destination).or_default();
-                rows.insert(attempt.sequence, (attempt.attempt, attempt.verdict));
+            if let Some(ended) = Ended::of(change) {
+                let rows = self.last_attempts.entry(ended.id).or_default();
+                rows.insert(ended.sequence, (ended.attempt, ended.verdict));
             }
             self.journal.push(change.clone());
         }
@@ -124,6 +125,10 @@ pub(crate) fn fold(consumers: &mut BTreeMap<DestinationId, ConsumerState>, chang
         }
         Change::Outcome { attempt, place, heard } => (attempt.destination, &move |one| {
             one.apply(attempt.sequence, attempt.attempt, attempt.verdict, *place);
+            one.health.hear(*heard);
+        }),
+        Change::Invoked { record, place, heard } => (record.consumer.unwrap(), &move |one| {
+            one.apply(record.sequence, record.attempt, record.verdict.unwrap(), *place);
             one.health.hear(*heard);
         }),
         Change::Requeue(requeue) => (requeue.destination, &move |one| one.requeue(requeue)),

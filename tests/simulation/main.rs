@@ -10,6 +10,7 @@ mod child;
 mod counts;
 mod dice;
 mod endpoint;
+mod functions;
 mod judge;
 mod keeper;
 mod ledger;

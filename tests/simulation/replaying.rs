@@ -102,8 +102,12 @@ impl World {
         input: Input,
     ) -> Option<Write> {
         let id = replay.id;
-        if self.log.management.replays.get(&id).is_none_or(|kept| kept.status.has_ended()) {
-            self.replays.remove(&id);
+        let kept = self.log.management.replays.get(&id);
+        if kept.is_none_or(|kept| !replay.follows(kept, requeue.as_ref())) {
+            // The actor ends, and another one begins when the replay has not ended.
+            if self.replays.get(&id).is_some_and(|runner| runner.generation == generation) {
+                self.restart_replay(id);
+            }
             return None;
         }
         let told = Told::Replay(id, generation, input, requeue.clone());

@@ -3,6 +3,7 @@
 use crate::child::Message;
 use crate::dice::Dice;
 use crate::endpoint;
+use crate::functions::is_function;
 use crate::keeper::{Wish, draft};
 use crate::log::{TENANT, Write};
 use crate::world::{Happening, Told, World};
@@ -91,7 +92,10 @@ pub(crate) fn run(seed: u64) -> World {
 
 impl World {
     fn create(&mut self, number: u128) {
-        let one = destination(number, &mut self.dice);
+        let mut one = destination(number, &mut self.dice);
+        if is_function(one.id) {
+            (one.ordering, one.rate_limit_per_s) = (Ordering::None, None);
+        }
         let mood = endpoint::mood(&mut self.dice);
         self.moods.insert(one.id, mood);
         self.wish(Wish::Create(Box::new(one)));
@@ -147,6 +151,9 @@ impl World {
             return;
         }
         let id = self.dice.pick(&ids);
+        if is_function(id) && matches!(choice, 30..50 | 62..78) {
+            return;
+        }
         match choice {
             0..30 => {}
             30..37 => self.wish(Wish::Switch { id, request: Request::Deactivate, skips: false }),
@@ -222,26 +229,27 @@ impl World {
 
     fn edit(&mut self, id: DestinationId) {
         let dice = &mut self.dice;
-        let edit: Box<dyn Fn(&mut Destination)> = match dice.below(6) {
+        let kinds: &[u64] = if is_function(id) { &[0, 1, 2] } else { &[0, 1, 2, 3, 4, 5] };
+        let edit: Box<dyn Fn(&mut Destination)> = match dice.pick(kinds) {
             0 => {
                 let events = patterns(dice);
                 Box::new(move |one| one.events.clone_from(&events))
             }
             1 => {
-                let ordering = dice.pick(&ORDERS);
-                Box::new(move |one| one.ordering = ordering)
-            }
-            2 => {
                 let window = dice.pick(&[1, 2, 4, 8]);
                 Box::new(move |one| one.max_in_flight = window)
+            }
+            2 => {
+                let retry = retry(dice);
+                Box::new(move |one| one.retry.clone_from(&retry))
             }
             3 => {
                 let rate = dice.pick(&[None, Some(2), Some(50)]);
                 Box::new(move |one| one.rate_limit_per_s = rate)
             }
             4 => {
-                let retry = retry(dice);
-                Box::new(move |one| one.retry.clone_from(&retry))
+                let ordering = dice.pick(&ORDERS);
+                Box::new(move |one| one.ordering = ordering)
             }
             _ => {
                 let url = format!("https://{}.example/", dice.below(1000));

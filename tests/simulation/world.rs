@@ -6,6 +6,7 @@
 use crate::child::{Child, Message};
 use crate::dice::Dice;
 use crate::endpoint::Mood;
+use crate::functions::Ended;
 use crate::judge::Judge;
 use crate::keeper::Wish;
 use crate::log::{Log, Write};
@@ -335,7 +336,7 @@ impl World {
 /// Whose progress a change is about.
 fn concerned(change: &Change) -> Option<DestinationId> {
     match change {
-        Change::Outcome { attempt, .. } => Some(attempt.destination),
+        Change::Outcome { .. } | Change::Invoked { .. } => Ended::of(change).map(|ended| ended.id),
         Change::Requeue(requeue) => Some(requeue.destination),
         Change::Resume { destination, .. } | Change::StopReplay { destination, .. } => Some(*destination),
         Change::PutReplay(replay) => Some(replay.destination),
@@ -354,9 +355,8 @@ impl std::fmt::Debug for Short<'_> {
                     let Destination { id, events, status, ordering, start_after, .. } = &**one;
                     write!(f, "PutDestination({} {events:?} {status:?} {ordering:?} {start_after}) ", id.0)?;
                 }
-                Change::Outcome { attempt, place, .. } => {
-                    let (id, sequence) = (attempt.destination.0, attempt.sequence);
-                    write!(f, "Outcome({id} {sequence} {} {:?} {place}) ", attempt.attempt, attempt.verdict)?;
+                Change::Outcome { place, .. } | Change::Invoked { place, .. } => {
+                    write!(f, "{:?} {place} ", Ended::of(change))?;
                 }
                 other => write!(f, "{other:?} ")?,
             }

@@ -124,7 +124,8 @@ impl Life {
     async fn keep_replay(self, replay: Replay, requeue: Option<Requeue>) -> Result<bool, LogError> {
         let _one_at_a_time = self.managing().await;
         let management = self.log.management();
-        if management.replays.get(&replay.id).is_none_or(|kept| kept.status.has_ended()) {
+        let kept = management.replays.get(&replay.id);
+        if kept.is_none_or(|kept| !replay.follows(kept, requeue.as_ref())) {
             return Ok(false);
         }
         let requeue = requeue.map(|requeue| Change::Requeue(Box::new(requeue)));
