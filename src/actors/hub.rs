@@ -89,6 +89,8 @@ struct Inner {
     log: Arc<dyn EventLog>,
     bounds: watch::Receiver<Bounds>,
     supervisor: Supervisor,
+    /// Has seen no change since the hub was made: whoever begins to listen hears of what was before, too.
+    management: watch::Receiver<u64>,
     settings: Settings,
     began: Instant,
     is_running: Cell<bool>,
@@ -113,7 +115,7 @@ impl std::fmt::Debug for Hub {
 impl Hub {
     /// A hub for the thread this is called on. It costs nothing before its first stream.
     pub fn new(log: Arc<dyn EventLog>, config: &StreamConfig, supervisor: Supervisor) -> Self {
-        let bounds = log.bounds();
+        let (bounds, management) = (log.bounds(), log.management_changed());
         let head = bounds.borrow().head;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4);
         let settings = Settings {
@@ -125,6 +127,7 @@ impl Hub {
             log,
             bounds,
             supervisor,
+            management,
             settings,
             began: clock::instant(),
             is_running: Cell::new(false),

@@ -1,6 +1,8 @@
 //! `GET /events/stream`: opening a stream, or saying why it is not opened.
 
 pub(super) mod api;
+#[cfg(test)]
+mod tests;
 
 use super::App;
 use super::auth::Caller;

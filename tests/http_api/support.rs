@@ -232,6 +232,9 @@ pub(crate) fn read_all(connection: &mut TcpStream) -> Vec<u8> {
     let mut part = vec![0; 65_536];
     loop {
         match connection.read(&mut part) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("neither an answer nor an end within {PATIENCE:?}")
+            }
             Ok(0) | Err(_) => break,
             Ok(count) => all.extend_from_slice(&part[..count]),
         }

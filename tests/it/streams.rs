@@ -53,6 +53,9 @@ impl Stream {
             }
             match read_chunk(&mut self.reader) {
                 Ok(Some(chunk)) => self.buffer.extend(chunk),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    panic!("nothing came within {PATIENCE:?}")
+                }
                 _ => {
                     self.ended = true;
                     return None;

@@ -253,7 +253,13 @@ impl Stream {
     fn byte(&mut self) -> Option<u8> {
         if self.unread.is_empty() {
             let mut part = [0; 16 * 1024];
-            let count = self.socket.read(&mut part).ok()?;
+            let count = match self.socket.read(&mut part) {
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    panic!("nothing came within {PATIENCE:?}")
+                }
+                Err(_) => return None,
+            };
             self.unread.extend(&part[..count]);
         }
         self.unread.pop_front()

@@ -48,7 +48,7 @@ impl Hub {
     }
 
     async fn follow(&self) {
-        let (mut bounds, mut management) = (self.0.bounds.clone(), self.0.log.management_changed());
+        let (mut bounds, mut management) = (self.0.bounds.clone(), self.0.management.clone());
         loop {
             let sleep = tokio::time::sleep(self.until_due());
             tokio::select! {
