@@ -135,9 +135,14 @@ impl Judge {
                 }
             }
             Change::Resume { destination, skip_to: Some(place) } => {
+                self.counts.skipped += 1;
                 self.file(*destination).ledger.skip(*place);
             }
-            Change::StopReplay { destination, replay } => self.file(*destination).ledger.stop(*replay),
+            Change::StopReplay { destination, replay } => {
+                self.counts.stopped += 1;
+                self.file(*destination).ledger.stop(*replay);
+            }
+            Change::PutReplay(replay) => self.counts.done += u64::from(replay.status == ReplayStatus::Done),
             _ => {}
         }
     }
@@ -193,6 +198,7 @@ impl Judge {
 
     /// Its attempts may have been taken, and will be made again.
     pub(crate) fn actor_died(&mut self, id: DestinationId) {
+        self.counts.deaths += 1;
         let file = self.file(id);
         assert!(file.attempts.len() <= LARGEST_WINDOW, "{} attempts are not recorded", file.attempts.len());
         file.is_running = false;

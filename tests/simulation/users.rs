@@ -214,6 +214,7 @@ impl World {
             }
             24..30 => {
                 let jump = self.dice.pick(&[1000, 60_000, 3_600_000, 86_400_000]);
+                self.judge.counts.jumps += 1;
                 self.wall_ahead += if self.dice.chance(500) { jump } else { -jump };
             }
             _ => return false,

@@ -219,6 +219,7 @@ impl World {
 
     fn synced(&mut self) {
         let is_refused = !self.is_draining && self.dice.chance(4);
+        self.judge.counts.refused += u64::from(is_refused);
         let count = std::mem::take(&mut self.log.syncing);
         let version = self.log.management.version;
         let batch: Vec<Write> = self.log.queue.drain(..count).collect();
@@ -304,6 +305,7 @@ impl World {
             return;
         }
         self.is_up = false;
+        self.judge.counts.crashes += 1;
         self.say(|| "crash".to_owned());
         let count = if self.dice.chance(500) { self.log.syncing } else { 0 };
         let batch: Vec<Write> = self.log.queue.drain(..count).collect();
