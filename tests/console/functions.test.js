@@ -64,7 +64,7 @@ scene("a PRE event that a function refuses shows who refused it and why", async 
   await refused.getByRole("link", { name: "PRE_USER_CREATE" }).click();
   await page.getByText("This publish was refused.").waitFor();
   await page.getByRole("listitem").filter({ hasText: "Check the name: It refused (TAKEN)" }).waitFor();
-  await page.getByRole("link", { name: "Check the name" }).click();
+  await refused.getByRole("link", { name: "Check the name" }).click();
   await page.getByRole("heading", { name: /Run \d+ of Check the name error/ }).waitFor();
   await page.getByRole("region", { name: "Attempts" }).getByText("that name is taken").waitFor();
   assert.equal(await button(page, "Run again").count(), 0, "a PRE event is over");

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { KEY, Broker, READER, eventually } from "./broker.js";
 import { Person, launch } from "./browser.js";
+import { Receiver } from "./receiver.js";
 import { scene } from "./scene.js";
 
 let browser;
@@ -55,6 +56,32 @@ scene("the overview says what to do first, then what goes on", async () => {
   await page.getByRole("link", { name: "pipeline.completed" }).waitFor();
   await person.inspect("overview");
   await person.leave();
+});
+
+scene("what is delivered and what fails is seen beside what is published, and no figure is unknown", async () => {
+  const receiver = await Receiver.start();
+  receiver.answers = { "/bad": [500, "no"] };
+  for (const path of ["good", "bad"]) {
+    const draft = { url: receiver.at(path), description: path, events: ["seen.*"], verification: "none" };
+    await broker.call("POST", "/api/v1/destinations", draft);
+  }
+  await broker.publish({ type: "seen.one" });
+  const person = await Person.arrive(browser, broker);
+  const { page } = person;
+  await person.signIn();
+  const figure = (name) => page.locator(".figure").filter({ has: page.getByText(name, { exact: true }) }).locator("dd");
+  const rises = async (name) => /[1-9]/.test(await figure(name).innerText());
+  await page.locator(".chart canvas").waitFor();
+  for (const name of ["Delivered per second", "Failed per second"]) {
+    await eventually(`${name} rises`, async () => {
+      await broker.publishMany(Array.from({ length: 20 }, (_, n) => ({ type: "seen.one", data: { n } })));
+      return rises(name);
+    });
+  }
+  const unknown = await page.locator("section").filter({ hasText: "Events kept" }).locator(".figure", { hasText: "–" }).allInnerTexts();
+  assert.deepEqual(unknown, []);
+  await person.leave();
+  receiver.stop();
 });
 
 scene("a key that may only read is offered only that", async () => {

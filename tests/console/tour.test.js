@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { Broker, eventually } from "./broker.js";
 import { Person, launch } from "./browser.js";
 import { Receiver } from "./receiver.js";
@@ -48,6 +49,15 @@ const counted = (id, status, amount) =>
     return data.length === amount && data;
   });
 
+/** Something for the charts of the pictures: runs that come one after the other for a while. Only when pictures are renewed. */
+async function traffic() {
+  if (!process.env.RENEW_IMAGES) return;
+  for (let number = 10; number < 34; number += 1) {
+    await broker.publishMany(run(`run_0${number}`, "completed").slice(number % 4));
+    await pause(400);
+  }
+}
+
 async function furnish() {
   receiver.answers = { "/bi": [500, "out of space"], "/check": [200, '{"reject": {"code": "TAKEN", "message": "that name is taken"}}'] };
   const dashboard = await destination("dashboard", "Dashboard", { events: ["pipeline.*"], verification: "none" });
@@ -76,7 +86,7 @@ async function furnish() {
 
 /** Every page: the name of its picture, its address, and what is on it when it is all there. */
 const PAGES = [
-  ["overview", () => "", (page) => page.getByText("Worst lag")],
+  ["overview", () => "", (page) => page.getByText("Worst lag"), true],
   ["destinations", () => "destinations", (page) => page.getByRole("img", { name: /delivered$/ }).nth(2)],
   ["destination-new", () => "destinations/new", (page) => page.getByLabel("pipeline.completed", { exact: true })],
   ["destination", () => `destinations/${known.dashboard}`, (page) => page.getByText("Latency, p95")],
@@ -92,7 +102,7 @@ const PAGES = [
   ["apps", () => "functions/apps", (page) => cell(page, "Default")],
   ["types", () => "types", (page) => cell(page, "A pipeline run begins.")],
   ["type", () => "types/pipeline.completed", (page) => page.getByRole("heading", { name: "Schema of the data" })],
-  ["live", () => "live", (page) => page.getByRole("status").filter({ hasText: "live" })],
+  ["live", () => "live", (page) => page.getByRole("status").filter({ hasText: "live" }), true],
 ];
 
 const cell = (page, name) => page.getByRole("cell", { name }).first();
@@ -122,12 +132,13 @@ scene("signing in is accessible, and portrayed", async () => {
   await person.leave();
 });
 
-for (const [name, address, there] of PAGES) {
+for (const [name, address, there, hasCharts] of PAGES) {
   scene(`the page ${name} is accessible in light and dark, portrayed, and fits a phone`, async () => {
     const person = await Person.arrive(browser, broker, { viewport: { width: 1200, height: 800 } });
     await person.signIn();
     await person.go(address());
     await there(person.page).waitFor();
+    if (hasCharts) await traffic();
     await person.portray(name);
     await person.page.setViewportSize({ width: 360, height: 700 });
     await person.assertFits(name);

@@ -13,9 +13,13 @@ const EVERY = 2000;
 
 /** Points of the chart: five minutes. Kept while one looks at other pages. */
 const MOST_POINTS = 150;
-const history = { times: [], head: [], delivered: [] };
+const history = { times: [], head: [], delivered: [], failed: [] };
 
-const ENDED = "campanile_deliveries_total";
+/** How many attempts ended in one of these ways; undefined when the key may not see metrics. */
+function attempts(metrics, outcomes) {
+  if (!metrics) return undefined;
+  return sum(metrics, "campanile_delivery_attempts_total", ({ outcome }) => outcomes.includes(outcome)) ?? 0;
+}
 
 /** One look at everything that the key may see. */
 async function look(signal) {
@@ -31,7 +35,8 @@ function remember({ at, newest, metrics }) {
   if (!newest || at === history.times.at(-1)) return;
   history.times.push(at);
   history.head.push(Number(newest.head_cursor));
-  history.delivered.push(sum(metrics, ENDED, ({ outcome }) => outcome === "delivered"));
+  history.delivered.push(attempts(metrics, ["delivered"]));
+  history.failed.push(attempts(metrics, ["retry", "dead"]));
   for (const column of Object.values(history)) column.splice(0, column.length - MOST_POINTS);
 }
 
@@ -63,15 +68,19 @@ export function Overview() {
 function Rates({ data }) {
   const published = rates(history.times, history.head);
   const delivered = rates(history.times, history.delivered);
+  const failed = rates(history.times, history.failed);
   const series = [{ name: "Published", line: "--accent", values: published }];
   const knowsDelivered = history.delivered.at(-1) !== undefined;
-  if (knowsDelivered) series.push({ name: "Delivered", line: "--good", values: delivered });
+  if (knowsDelivered) {
+    series.push({ name: "Delivered", line: "--good", values: delivered }, { name: "Failed attempts", line: "--bad", values: failed });
+  }
   const last = data.newest.data[0];
   if (!last) return html`<${Nothing} />`;
   return html`<section aria-label="Rates">
     <dl class="figures">
       <${Figure} name="Published per second" value=${rate(published.at(-1))} />
-      ${knowsDelivered && html`<${Figure} name="Delivered per second" value=${rate(delivered.at(-1))} />`}
+      ${knowsDelivered && html`<${Figure} name="Delivered per second" value=${rate(delivered.at(-1))} />
+        <${Figure} name="Failed per second" value=${rate(failed.at(-1))} tone=${failed.at(-1) ? "bad" : ""} />`}
       <${Figure} name="Newest event" value=${html`<a href=${to(["events", last.id])}>${last.type}</a>`} note=${ago(last.timestamp)} />
     </dl>
     <${Chart} title="Events per second" times=${history.times} series=${series} />
@@ -122,6 +131,7 @@ function Broker({ metrics }) {
   const value = (name) => sum(metrics, `campanile_${name}`);
   const build = metrics.get("campanile_build_info")?.[0]?.labels ?? {};
   const started = sum(metrics, "process_start_time_seconds");
+  const died = (value("destination_restarts_total") ?? 0) + (value("stream_deaths_total") ?? 0);
   const [most, oldest] = [value("log_retention_bytes"), value("log_retention_seconds")];
   return html`<section>
     <h2>Broker</h2>
@@ -133,8 +143,7 @@ function Broker({ metrics }) {
       <${Figure} name="Log on disk" value=${bytes(value("log_bytes"))} note=${most ? `of ${bytes(most)}` : ""} />
       <${Figure} name="Disk free" value=${bytes(value("log_free_bytes"))} />
       <${Figure} name="Open streams" value=${number(value("streams"))} />
-      <${Figure} name="Actors" value=${number(value("actors"))} />
-      <${Figure} name="Actors restarted" value=${number(value("actor_restarts_total"))} tone=${value("actor_restarts_total") ? "bad" : ""} />
+      <${Figure} name="Actors that died" value=${number(died)} tone=${died ? "bad" : ""} />
       <${Figure} name="Corrupt rows met" value=${number(value("log_corrupt_rows_total"))} tone=${value("log_corrupt_rows_total") ? "bad" : ""} />
     </dl>
   </section>`;
