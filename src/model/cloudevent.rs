@@ -8,6 +8,9 @@ use super::{StoredEvent, push_json_string};
 /// The source of events that were not published as CloudEvents.
 const DEFAULT_SOURCE: &str = "/campanile";
 
+/// Where the `sequence` that an event came with is kept.
+pub const GIVEN_SEQUENCE: &str = "sourcesequence";
+
 /// Appends the event as a `CloudEvent` in the JSON format.
 pub fn push_cloudevent(event: &StoredEvent, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"specversion":"1.0","id":"#);

@@ -77,6 +77,48 @@ fn attributes_in_headers_are_an_event_too() {
 }
 
 #[test]
+fn the_sequence_that_an_event_came_with_is_kept_beside_its_own() {
+    let server = start();
+    let event = |id: &str, more: Value| {
+        let mut event = json!({"specversion":"1.0","id":id,"source":"/x","type":"a","data":{}});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event.to_string()
+    };
+    for (number, (given, kept)) in [
+        (json!({}), Value::Null),
+        (json!({"sequence":"007"}), json!("007")),
+        (json!({"sequence":7}), json!(7)),
+        (json!({"sequence":"7","sourcesequence":"3"}), json!("3")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("e-{number}");
+        assert_eq!(server.post(EVENTS, PUBLISHER, ONE, event(&id, given.clone())).status, 201);
+        let back = read_back(&server, &id);
+        assert_eq!(back["sequence"], (number + 1).to_string(), "its place in this log");
+        assert_eq!(back["sourcesequence"], kept, "{given}");
+        assert_eq!(
+            server.post(EVENTS, PUBLISHER, ONE, event(&id, given)).status,
+            200,
+            "it is the same event"
+        );
+        let returned = server.post(EVENTS, PUBLISHER, ONE, back.to_string());
+        assert_eq!(returned.status, 200, "and so it is when it comes back to where it was read: {back}");
+    }
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "b-1"),
+        ("ce-source", "/x"),
+        ("ce-type", "a"),
+        ("ce-sequence", "12"),
+    ];
+    assert_eq!(server.send("POST", EVENTS, PUBLISHER, &headers, b"{}").status, 201);
+    assert_eq!(read_back(&server, "b-1")["sourcesequence"], "12");
+}
+
+#[test]
 fn a_batch_of_cloudevents_is_all_or_nothing() {
     let server = start();
     let event = |id: &str| json!({"specversion":"1.0","id":id,"source":"/s","type":"a"});

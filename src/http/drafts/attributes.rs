@@ -4,6 +4,7 @@
 //! after `source`, so that the same event sent again is the same whatever the order of its attributes.
 
 use super::{Names, Texts, Violations, draft_of};
+use crate::model::cloudevent::GIVEN_SEQUENCE;
 use crate::model::{EventDraft, EventId, Violation, push_json_string};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -76,6 +77,14 @@ impl<'a> Attributes<'a> {
         Some(text)
     }
 
+    /// What an event says of its `sequence` is its place where it comes from; here it gets another, which is told under
+    /// that name. So the given one is kept beside it. One that is there already comes from further back, and stays.
+    fn keep_sequence(&mut self) {
+        if let Some(given) = self.0.remove("sequence") {
+            self.0.entry(Cow::Borrowed(GIVEN_SEQUENCE)).or_insert(given);
+        }
+    }
+
     /// The draft that these attributes and `data` make.
     pub(super) fn into_draft(
         mut self,
@@ -83,8 +92,7 @@ impl<'a> Attributes<'a> {
         violations: &mut Violations,
     ) -> Option<EventDraft> {
         let before = violations.count();
-        // The place in a log, of an event that was read there and comes here: it gets one in this log.
-        self.0.remove("sequence");
+        self.keep_sequence();
         let version = self.required("specversion", violations);
         if version.is_some_and(|version| version != "1.0") {
             violations.at("specversion", "must be 1.0");

@@ -101,7 +101,8 @@ fn event_members() -> Value {
 fn cloudevent() -> Value {
     json!({
         "type": "object",
-        "description": "CloudEvents 1.0. Extension attributes are kept and come back in this form.",
+        "description": "CloudEvents 1.0. Extension attributes are kept and come back in this form. `sequence` is the \
+             place in this log; one that the event came with comes back as `sourcesequence`.",
         "required": ["specversion", "id", "source", "type"],
         "properties": {
             "specversion": {"const": "1.0"},
