@@ -4,37 +4,31 @@
 //!
 //! The place is kept in a file: stop it, publish, start it again. It ends after so many events, if told.
 
-use campanile::client::sse::Parser;
-use futures_util::StreamExt;
-use std::time::Duration;
+use campanile::client::{Client, Error, Query};
 
-#[actix_rt::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::var("CAMPANILE_URL").unwrap_or_else(|_| "http://127.0.0.1:8080".to_owned());
-    let key = std::env::var("CAMPANILE_KEY")?;
     let file = std::env::args().nth(1).unwrap_or_else(|| "campanile.place".to_owned());
     let mut left: u64 = std::env::args().nth(2).map_or(Ok(u64::MAX), |count| count.parse())?;
-    let mut parser = Parser::default();
-    loop {
-        let client = awc::Client::builder().disable_timeout().finish();
-        let mut request = client.get(format!("{url}/api/v1/events/stream")).bearer_auth(&key);
-        if let Ok(place) = std::fs::read_to_string(&file) {
-            request = request.insert_header(("last-event-id", place));
-        }
-        if let Ok(mut answer) = request.send().await {
-            while let Some(Ok(chunk)) = answer.next().await {
-                for message in parser.feed(&chunk) {
-                    println!("{} {} {}", message.id, message.event, message.data);
-                    // After the event was handled, never before: at least once.
-                    std::fs::write(&file, &message.id)?;
-                    left -= 1;
-                    if left == 0 {
-                        return Ok(());
-                    }
-                }
+    let query = match std::fs::read_to_string(&file) {
+        Ok(place) => Query::new().after(place.trim()),
+        Err(_) => Query::new(),
+    };
+    let mut stream = Client::from_env()?.events().stream(&query);
+    while left > 0 {
+        match stream.next().await {
+            Some(Ok(event)) => {
+                let sequence = event.sequence.unwrap_or_default();
+                println!("{sequence} {} {}", event.event_type, event.data);
+                // After the event was handled, never before: at least once.
+                std::fs::write(&file, stream.place().unwrap_or_default())?;
+                left -= 1;
             }
+            // Retention was faster than we were: the stream goes on behind it.
+            Some(Err(Error::Gap(gap))) => eprintln!("{gap}"),
+            Some(Err(error)) => return Err(error.into()),
+            None => break,
         }
-        parser.reconnect();
-        tokio::time::sleep(parser.retry().unwrap_or(Duration::from_secs(2))).await;
     }
+    Ok(())
 }

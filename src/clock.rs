@@ -3,7 +3,7 @@
 //! What must hold: whoever waits for a time goes by [`steady`], which no setting of the wall clock moves: nothing is sent too early
 //! because it was set forward, and nothing hangs because it was set back. What people read goes by [`now`].
 
-use crate::model::UnixMillis;
+use crate::time::UnixMillis;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -14,6 +14,9 @@
 //! # drop((stored, events)); Ok(()) }
 //! ```
 //!
+//! A program that talks to a broker elsewhere needs [`client`] alone: `default-features = false, features =
+//! ["client"]` has nothing of the server in it.
+//!
 //! # Layout
 //!
 //! Imports only run down this list; `tests/architecture.rs` holds it.
@@ -29,31 +32,56 @@
 //! - `secrets`: the master key and what is derived from it
 //! - `config`: settings
 //! - `catalog`: the event types that ship with the program
-//! - `client`: what every client needs: reading an event stream
+//! - `client`: the API's client: calls, retries, event streams that resume
+//! - `protocol`: what both ends agree on: signatures, `Retry-After`, whom TLS trusts
 //! - `console`: the web console's files, embedded
 //! - `clock`: the only place that reads the time and rolls dice
 //! - `model`: the words
+//! - `time`: points in time
 
+#[cfg(feature = "server")]
 pub mod actors;
+#[cfg(feature = "server")]
 pub mod broker;
+#[cfg(feature = "server")]
 pub mod catalog;
+#[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod console;
+#[cfg(feature = "server")]
 pub mod delivery;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "server")]
 pub mod model;
+pub mod protocol;
+#[cfg(feature = "server")]
 pub mod secrets;
+#[cfg(feature = "server")]
 pub mod telemetry;
+pub mod time;
+#[cfg(feature = "server")]
 pub mod webhook;
 
+#[cfg(feature = "server")]
 pub use broker::Broker;
+#[cfg(feature = "server")]
 pub use config::Config;
 
 /// The program of the guide, compiled and run with the tests of the documentation.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../docs/embedding.md")]
 pub struct EmbeddingGuide;
+
+/// The programs of the client's guide.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../docs/rust-client.md")]
+pub struct ClientGuide;

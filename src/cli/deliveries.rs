@@ -1,8 +1,8 @@
 //! `campanile deliveries`: what became of events at a destination, and sending one again.
 
-use super::remote::{Remote, segment};
+use super::remote::Remote;
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, segment};
 use clap::{Args, Subcommand};
 
 #[derive(Args)]
@@ -69,29 +69,25 @@ impl Deliveries {
                 let path = format!("/api/v1/destinations/{}/deliveries", segment(&destination));
                 let joined = |all: &[String]| (!all.is_empty()).then(|| all.join(","));
                 let (status, types) = (joined(&status), joined(&types));
-                let query = [
-                    ("status", status.as_deref()),
-                    ("type", types.as_deref()),
-                    ("since", since.as_deref()),
-                    ("until", until.as_deref()),
-                ];
+                let call = Call::get(path).query_if("status", status).query_if("type", types);
+                let call = call.query_if("since", since).query_if("until", until);
                 let members = ["id", "status", "event_type", "event_id", "attempts"];
-                remote.list(&path, &query, Some(limit), |one| output::row(json, one, &members, ""))
+                remote.list(call, Some(limit), |one| output::row(json, one, &members, ""))
             }
             Action::Of { event, remote } => {
                 let path = format!("/api/v1/events/{}/deliveries", segment(&event));
-                remote.list(&path, &[], None, |one| {
+                remote.list(Call::get(path), None, |one| {
                     let attempts = one["attempts"].as_array().map_or(0, Vec::len).to_string();
                     output::row(json, one, &["id", "status", "destination_id"], &attempts)
                 })
             }
             Action::Show { id, remote } => {
                 let path = format!("/api/v1/deliveries/{}", segment(&id));
-                output::thing(json, &remote.call(Method::GET, &path, None)?)
+                output::thing(json, &remote.call(Call::get(path))?)
             }
             Action::Resend { id, remote } => {
                 let path = format!("/api/v1/deliveries/{}/resend", segment(&id));
-                let sent = remote.call(Method::POST, &path, None)?;
+                let sent = remote.call(Call::post(path))?;
                 output::row(json, &sent, &["id", "status"], "")
             }
         }

@@ -1,17 +1,14 @@
 //! `campanile demo`: a broker, a webhook receiver, a stream and a poll, and one pipeline run through all three.
 
 use super::receiver::{self, Taken};
-use super::remote::Remote;
 use super::serve::{Signals, bind, relax};
 use super::{Failure, output};
 use crate::broker::Broker;
-use crate::client::sse::Parser;
+use crate::client::{Client, Draft, EventStream, Query};
 use crate::config::Config;
 use crate::http;
 use crate::telemetry;
-use awc::http::Method;
 use clap::Args;
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -90,7 +87,7 @@ fn pipeline_run() -> Vec<(&'static str, Value)> {
 
 async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
     let key = key_for(broker).await?;
-    let remote = Remote { url: format!("http://{address}"), key: key.clone(), ca_file: None };
+    let client = Client::new(format!("http://{address}"), &key)?;
     output::line(format_args!("broker      http://{address}"))?;
     let secret = "whsec_Q2FtcGFuaWxlJ3MgZGVtbyBzZWNyZXQhISE=";
     let endpoint = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
@@ -98,19 +95,18 @@ async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
     let (taken, mut deliveries) = mpsc::channel(16);
     let receiver = receiver::start(endpoint, secret, taken)?;
     let destination = json!({"url": endpoint_url, "verification": "none", "secret": secret});
-    let created = remote.exchange(Method::POST, "/api/v1/destinations", Some(&destination)).await?;
-    output::line(format_args!("webhook     {} -> {endpoint_url}", text(&created["id"])))?;
+    let created = client.destinations().create(&destination).await?;
+    output::line(format_args!("webhook     {} -> {endpoint_url}", created.id))?;
     let (heard, mut frames) = mpsc::channel(16);
-    let before = remote.exchange(Method::GET, "/api/v1/events?order=desc&limit=1", None).await?;
-    let cursor = text(&before["head_cursor"]).to_owned();
-    actix_rt::spawn(follow(remote.clone(), cursor.clone(), heard));
+    let before = client.events().list(&Query::new(), 1).await?;
+    let from_now = Query::new().after(before.head_cursor.unwrap_or_default());
+    actix_rt::spawn(follow(client.events().stream(&from_now), heard));
     let run = pipeline_run();
     output::line(format_args!("\na run of the pipeline user-analytics:"))?;
     for (event_type, data) in &run {
-        let event =
-            json!({"type": event_type, "pipeline": "user-analytics", "run_id": "run_001", "data": data});
-        let stored = remote.exchange(Method::POST, "/api/v1/events", Some(&event)).await?;
-        output::line(format_args!("  published {:>4}  {event_type}", stored["sequence"].to_string()))?;
+        let draft = Draft::new(*event_type, data).pipeline("user-analytics").run_id("run_001");
+        let stored = client.events().publish(&draft).await?;
+        output::line(format_args!("  published {:>4}  {event_type}", stored.sequence.unwrap_or_default()))?;
     }
     output::line(format_args!("\nheard by webhook, both signatures checked:"))?;
     let delivered = collect(&mut deliveries, run.len()).await?;
@@ -127,16 +123,11 @@ async fn play(broker: &Broker, address: SocketAddr) -> Result<String, Failure> {
         output::line(format_args!("  streamed  {sequence:>4}  {event_type}"))?;
     }
     output::line(format_args!("\nheard by polling from the same place:"))?;
-    let page = remote.exchange(Method::GET, &format!("/api/v1/events?cursor={cursor}"), None).await?;
-    for event in page["data"].as_array().into_iter().flatten() {
-        output::line(format_args!(
-            "  polled    {:>4}  {}",
-            event["sequence"].to_string(),
-            text(&event["type"])
-        ))?;
+    for event in client.events().list(&from_now, 100).await?.data {
+        let sequence = event.sequence.unwrap_or_default();
+        output::line(format_args!("  polled    {sequence:>4}  {}", event.event_type))?;
     }
-    let path = format!("/api/v1/destinations/{}", text(&created["id"]));
-    remote.exchange(Method::DELETE, &path, None).await?;
+    client.destinations().delete(&created.id).await?;
     receiver.stop(false).await;
     Ok(key)
 }
@@ -164,22 +155,13 @@ async fn collect<T>(from: &mut mpsc::Receiver<T>, count: usize) -> Result<Vec<T>
     gathered.map_err(|_| Failure::Command("not everything arrived in time".to_owned()))
 }
 
-async fn follow(remote: Remote, cursor: String, heard: mpsc::Sender<(String, String)>) {
-    let Ok(client) = remote.client() else { return };
-    let request = remote.request(&client, Method::GET, "/api/v1/events/stream");
-    let Ok(mut answer) = request.insert_header(("last-event-id", cursor)).send().await else { return };
-    let mut parser = Parser::default();
-    while let Some(Ok(chunk)) = answer.next().await {
-        for message in parser.feed(&chunk) {
-            if heard.send((message.id, message.event)).await.is_err() {
-                return;
-            }
+async fn follow(mut stream: EventStream, heard: mpsc::Sender<(String, String)>) {
+    while let Some(Ok(event)) = stream.next().await {
+        let sequence = event.sequence.unwrap_or_default().to_string();
+        if heard.send((sequence, event.event_type)).await.is_err() {
+            return;
         }
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 fn invite(address: SocketAddr, key: &str) -> Result<(), Failure> {

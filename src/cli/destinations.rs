@@ -1,8 +1,8 @@
 //! `campanile destinations`: the webhooks of a tenant.
 
-use super::remote::{Remote, segment};
+use super::remote::Remote;
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, segment};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -179,7 +179,7 @@ impl One {
     }
 
     fn post(&self, rest: &str, body: &Value) -> Result<Value, Failure> {
-        self.remote.call(Method::POST, &self.path(rest), Some(body))
+        self.remote.call(Call::post(self.path(rest)).json(body))
     }
 }
 
@@ -190,11 +190,9 @@ impl Destinations {
         let json = self.json;
         let row = |value: &Value| output::row(json, value, &MEMBERS, "");
         match self.action {
-            Action::List { remote } => remote.list("/api/v1/destinations", &[], None, row),
-            Action::Show(one) => output::thing(json, &one.remote.call(Method::GET, &one.path(""), None)?),
-            Action::Stats(one) => {
-                output::thing(json, &one.remote.call(Method::GET, &one.path("/stats"), None)?)
-            }
+            Action::List { remote } => remote.list(Call::get("/api/v1/destinations"), None, row),
+            Action::Show(one) => output::thing(json, &one.remote.call(Call::get(one.path("")))?),
+            Action::Stats(one) => output::thing(json, &one.remote.call(Call::get(one.path("/stats")))?),
             Action::Create { endpoint, secret, unsigned, start, settings, remote } => {
                 let mut body = settings.body()?;
                 body.insert("url".to_owned(), json!(endpoint));
@@ -204,7 +202,7 @@ impl Destinations {
                 if secret.is_some() || unsigned {
                     body.insert("secret".to_owned(), json!(secret));
                 }
-                let made = remote.call(Method::POST, "/api/v1/destinations", Some(&body.into()))?;
+                let made = remote.call(Call::post("/api/v1/destinations").json(&body))?;
                 output::row(json, &made, &["id", "status", "url", "secret"], "")
             }
             Action::Update { id, to, settings, remote } => {
@@ -213,10 +211,10 @@ impl Destinations {
                     body.insert("url".to_owned(), json!(url));
                 }
                 let one = One { id, remote };
-                row(&one.remote.call(Method::PATCH, &one.path(""), Some(&body.into()))?)
+                row(&one.remote.call(Call::patch(one.path("")).json(&body))?)
             }
             Action::Delete(one) => {
-                one.remote.call(Method::DELETE, &one.path(""), None)?;
+                one.remote.call(Call::delete(one.path("")))?;
                 output::removed(json, &one.id)
             }
             Action::Verify(one) => tried(json, &one.post("/verify", &json!({}))?["attempt"], "passed"),

@@ -1,8 +1,8 @@
 //! `campanile functions`: what runs on PRE and POST events, and what became of it.
 
-use super::remote::{Remote, segment};
+use super::remote::Remote;
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, segment};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -142,18 +142,19 @@ impl Functions {
         let json = self.json;
         match self.action {
             Action::List { app, remote } => {
-                let query = [("app", app.as_deref())];
-                remote.list("/api/v1/functions", &query, None, |one| output::row(json, one, &MEMBERS, ""))
+                let call = Call::get("/api/v1/functions").query_if("app", app);
+                remote.list(call, None, |one| output::row(json, one, &MEMBERS, ""))
             }
-            Action::Apps { remote } => remote
-                .list("/api/v1/apps", &[], None, |one| output::row(json, one, &["id", "slug", "name"], "")),
+            Action::Apps { remote } => remote.list(Call::get("/api/v1/apps"), None, |one| {
+                output::row(json, one, &["id", "slug", "name"], "")
+            }),
             Action::CreateApp { name, slug, remote } => {
                 let body = body(&[("name", json!(name)), ("slug", json!(slug))]);
-                let made = remote.call(Method::POST, "/api/v1/apps", Some(&body))?;
+                let made = remote.call(Call::post("/api/v1/apps").json(&body))?;
                 output::row(json, &made, &["id", "slug", "name"], "")
             }
             Action::Show { id, remote } => {
-                output::thing(json, &remote.call(Method::GET, &format!("/api/v1/functions/{id}"), None)?)
+                output::thing(json, &remote.call(Call::get(format!("/api/v1/functions/{id}")))?)
             }
             Action::Create { name, endpoint, app, slug, timeout_ms, secret, remote } => {
                 let members = [
@@ -164,11 +165,11 @@ impl Functions {
                     ("timeout_ms", json!(timeout_ms)),
                     ("secret", json!(secret)),
                 ];
-                let made = remote.call(Method::POST, "/api/v1/functions", Some(&body(&members)))?;
+                let made = remote.call(Call::post("/api/v1/functions").json(&body(&members)))?;
                 output::row(json, &made, &["id", "slug", "url", "secret"], "")
             }
             Action::Delete { id, remote } => {
-                remote.call(Method::DELETE, &format!("/api/v1/functions/{id}"), None)?;
+                remote.call(Call::delete(format!("/api/v1/functions/{id}")))?;
                 output::removed(json, &id.to_string())
             }
             action => action.run(json),
@@ -181,7 +182,7 @@ impl Action {
     fn run(self, json: bool) -> Result<(), Failure> {
         match self {
             Self::Events { remote } => {
-                let answer = remote.call(Method::GET, "/api/cloud/events/", None)?;
+                let answer = remote.call(Call::get("/api/cloud/events/"))?;
                 let names = answer["data"]["events"].as_array().into_iter().flatten();
                 names.into_iter().try_for_each(|name| {
                     output::report(json, &json!({"event": name}), name.as_str().unwrap_or_default())
@@ -195,25 +196,20 @@ impl Action {
                     ("on_error", json!(on_error)),
                 ];
                 let path = format!("/api/cloud/events/{}/subscribe/", segment(&event));
-                said(json, &remote.call(Method::POST, &path, Some(&body(&members)))?)
+                said(json, &remote.call(Call::post(path).json(&body(&members)))?)
             }
             Self::Unsubscribe { id, event, remote } => {
                 let path = format!("/api/cloud/events/{}/unsubscribe/", segment(&event));
-                said(json, &remote.call(Method::POST, &path, Some(&json!({"function_id": id})))?)
+                said(json, &remote.call(Call::post(path).json(&json!({"function_id": id})))?)
             }
             Self::Invocations { function, event, status, limit, remote } => {
-                let function = function.map(|id| id.to_string());
-                let query = [
-                    ("function_id", function.as_deref()),
-                    ("event_id", event.as_deref()),
-                    ("status", status.as_deref()),
-                ];
-                remote
-                    .list("/api/v1/invocations", &query, Some(limit), |one| output::row(json, one, &RUN, ""))
+                let call = Call::get("/api/v1/invocations").query_if("function_id", function);
+                let call = call.query_if("event_id", event).query_if("status", status);
+                remote.list(call, Some(limit), |one| output::row(json, one, &RUN, ""))
             }
             Self::Retry { invocation, remote } => {
                 let path = format!("/api/v1/invocations/{invocation}/retry");
-                output::row(json, &remote.call(Method::POST, &path, None)?, &RUN, "")
+                output::row(json, &remote.call(Call::post(path))?, &RUN, "")
             }
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! `campanile keys`: who may do what.
 
-use super::remote::{Remote, segment};
+use super::remote::Remote;
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, segment};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -53,11 +53,11 @@ impl Keys {
                 if let Some(expires_at) = expires_at {
                     body["expires_at"] = json!(expires_at);
                 }
-                let made = remote.call(Method::POST, "/api/v1/keys", Some(&body))?;
+                let made = remote.call(Call::post("/api/v1/keys").json(&body))?;
                 output::report(self.json, &made, made["key"].as_str().unwrap_or_default())
             }
             Action::Delete { id, remote } => {
-                remote.call(Method::DELETE, &format!("/api/v1/keys/{}", segment(id)), None)?;
+                remote.call(Call::delete(format!("/api/v1/keys/{}", segment(id))))?;
                 if self.json {
                     return output::line(json!({"id": id, "removed": true}));
                 }
@@ -69,7 +69,7 @@ impl Keys {
 
     /// Each key is a line.
     fn list(&self, remote: &Remote) -> Result<(), Failure> {
-        remote.list("/api/v1/keys", &[], None, |key| {
+        remote.list(Call::get("/api/v1/keys"), None, |key| {
             let scopes = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let scopes = scopes.collect::<Vec<_>>().join(",");
             output::row(self.json, key, &["id", "name"], &scopes)

@@ -4,14 +4,14 @@
 //! What must hold: the requests look and verify like deliveries; an event is sent on before the next one is heard.
 
 use super::follow::{Hear, Selection, follow};
-use super::remote::Remote;
+use super::remote::{Remote, block_on};
 use super::{Failure, output};
+use crate::client::exchange::{Ask, Exchange};
 use crate::client::sse::Message;
 use crate::clock;
 use crate::webhook::headers::{SIGNATURE, USER_AGENT};
 use crate::webhook::signature::{Signer, check_secret};
 use crate::webhook::tls::tls_config;
-use awc::{Client, Connector};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
 use serde::Deserialize;
@@ -53,7 +53,8 @@ struct Named {
 /// Sends on what is heard.
 struct Forwarder {
     url: String,
-    client: Client,
+    exchange: Exchange,
+    timeout: Duration,
     signer: Signer,
     json: bool,
 }
@@ -69,23 +70,22 @@ impl Listen {
             }
         };
         check_secret(&secret).map_err(Failure::Usage)?;
-        actix_rt::System::new().block_on(async {
-            let client = self.client()?;
+        block_on(async {
+            let exchange = self.exchange()?;
             output::note(format_args!("sending events on to {}", self.forward));
             let signer = Signer::new(&secret);
-            let mut forwarder = Forwarder { url: self.forward.clone(), client, signer, json: self.json };
+            let (url, timeout) = (self.forward.clone(), Duration::from_millis(self.timeout_ms));
+            let mut forwarder = Forwarder { url, exchange, timeout, signer, json: self.json };
             follow(&self.remote, &self.selection, &mut forwarder).await
         })
     }
 
-    fn client(&self) -> Result<Client, Failure> {
-        let client = Client::builder().timeout(Duration::from_millis(self.timeout_ms)).disable_redirects();
+    fn exchange(&self) -> Result<Exchange, Failure> {
         if !self.forward.starts_with("https:") {
-            return Ok(client.finish());
+            return Ok(Exchange::new(None));
         }
         let tls = tls_config(self.remote.ca_file.as_deref());
-        let tls = tls.map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(client.connector(Connector::new().rustls_0_23(tls)).finish())
+        Ok(Exchange::new(Some(tls.map_err(|error| Failure::Usage(error.to_string()))?)))
     }
 }
 
@@ -94,25 +94,26 @@ impl Hear for Forwarder {
         let named: Named = serde_json::from_str(&message.data).map_err(std::io::Error::from)?;
         let (began, at) = (clock::instant(), clock::now().0.div_euclid(1000));
         let body = message.data.as_bytes();
-        let request = self
-            .client
-            .post(&self.url)
-            .insert_header(("user-agent", USER_AGENT))
-            .insert_header(("content-type", "application/json"))
-            .insert_header(("webhook-id", named.id.as_str()))
-            .insert_header(("webhook-timestamp", at.to_string()))
-            .insert_header(("webhook-signature", self.signer.standard(&named.id, at, body)))
-            .insert_header((SIGNATURE, self.signer.body_only(body)))
-            .insert_header(("X-Campanile-Event", message.event.as_str()))
-            .insert_header(("X-Campanile-Delivery", format!("dlv_local_{}", message.id)))
-            .insert_header(("X-Campanile-Attempt", "1"))
-            .insert_header(("X-Campanile-Sequence", message.id.as_str()));
-        let answer = request.send_body(message.data.clone()).await;
+        let headers = [
+            ("user-agent", USER_AGENT.to_owned()),
+            ("content-type", "application/json".to_owned()),
+            ("webhook-id", named.id.clone()),
+            ("webhook-timestamp", at.to_string()),
+            ("webhook-signature", self.signer.standard(&named.id, at, body)),
+            (SIGNATURE, self.signer.body_only(body)),
+            ("X-Campanile-Event", message.event.clone()),
+            ("X-Campanile-Delivery", format!("dlv_local_{}", message.id)),
+            ("X-Campanile-Attempt", "1".to_owned()),
+            ("X-Campanile-Sequence", message.id.clone()),
+        ];
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let body = message.data.clone().into();
+        let ask = Ask { method: "POST", url: self.url.clone(), headers, body };
+        let posted = async { Ok(self.exchange.send(ask).await?.status) };
+        let answer = tokio::time::timeout(self.timeout, posted).await;
         let latency_ms = began.elapsed().as_millis() as u64;
-        match answer {
-            Ok(answer) => self.show(message, &named.id, latency_ms, Ok(answer.status().as_u16())),
-            Err(error) => self.show(message, &named.id, latency_ms, Err(error.to_string())),
-        }
+        let late = || format!("no answer within {} ms", self.timeout.as_millis());
+        self.show(message, &named.id, latency_ms, answer.unwrap_or_else(|_| Err(late())))
     }
 }
 

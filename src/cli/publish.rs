@@ -1,8 +1,8 @@
 //! `campanile publish`: one event, or a line each from standard input. What is given is sent byte for byte.
 
-use super::remote::Remote;
+use super::remote::{Remote, block_on, text};
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, Client};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
@@ -71,15 +71,17 @@ struct StoredBatch<'a> {
 
 impl Publish {
     pub(super) fn run(self) -> Result<(), Failure> {
-        actix_rt::System::new().block_on(async {
-            match &self.event_type {
-                Some(event_type) => self.one(event_type).await,
-                None => self.many(&mut BufReader::with_capacity(READ_BYTES, std::io::stdin().lock())).await,
-            }
+        block_on(async {
+            let client = self.remote.client()?;
+            let Some(event_type) = &self.event_type else {
+                let mut input = BufReader::with_capacity(READ_BYTES, std::io::stdin().lock());
+                return self.many(&client, &mut input).await;
+            };
+            self.one(&client, event_type).await
         })
     }
 
-    async fn one(&self, event_type: &str) -> Result<(), Failure> {
+    async fn one(&self, client: &Client, event_type: &str) -> Result<(), Failure> {
         let mut data = self.data.clone();
         if data == "-" {
             data.clear();
@@ -89,14 +91,12 @@ impl Publish {
             .map_err(|error| Failure::Data(format!("--data is no JSON: {error}")))?;
         let (id, pipeline, run_id) = (self.id.as_deref(), self.pipeline.as_deref(), self.run_id.as_deref());
         let draft = Draft { event_type, id, pipeline, run_id, data: &data };
-        let body = serde_json::to_string(&draft).map_err(std::io::Error::from)?;
-        let body = Some(("application/json", body));
-        let stored = self.remote.exchange_text(Method::POST, "/api/v1/events", body).await?;
-        self.show(&stored)
+        let call = Call::post("/api/v1/events").json(&draft).named();
+        self.show(&text(client, call).await?)
     }
 
     /// Batch after batch: each is stored as a whole or not at all.
-    async fn many(&self, input: &mut BufReader<impl Read>) -> Result<(), Failure> {
+    async fn many(&self, client: &Client, input: &mut BufReader<impl Read>) -> Result<(), Failure> {
         let bar = ProgressBar::no_length();
         if !std::io::stderr().is_terminal() {
             bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -106,7 +106,7 @@ impl Publish {
             let is_last = batch.fill(input)?;
             let last = first + batch.lines - 1;
             if !batch.text.is_empty() {
-                let sent = self.batch(std::mem::take(&mut batch.text)).await;
+                let sent = publish(client, std::mem::take(&mut batch.text)).await;
                 let stored = sent.inspect_err(|_| {
                     output::note(format_args!(
                         "lines {first} to {last} were not acknowledged, later ones not sent"
@@ -123,11 +123,6 @@ impl Publish {
         }
     }
 
-    async fn batch(&self, text: String) -> Result<String, Failure> {
-        let body = Some(("application/x-ndjson", text));
-        self.remote.exchange_text(Method::POST, "/api/v1/events/batch", body).await
-    }
-
     fn show_all(&self, answer: &str) -> Result<(), Failure> {
         let stored: StoredBatch<'_> = serde_json::from_str(answer).map_err(std::io::Error::from)?;
         stored.events.iter().try_for_each(|one| self.show(one.get()))
@@ -140,6 +135,12 @@ impl Publish {
         let stored: Stored = serde_json::from_str(stored).map_err(std::io::Error::from)?;
         output::line(format_args!("{} {}", stored.sequence, stored.id))
     }
+}
+
+/// Publishes lines, all of them or none.
+async fn publish(client: &Client, lines: String) -> Result<String, Failure> {
+    let call = Call::post("/api/v1/events/batch").body("application/x-ndjson", lines);
+    text(client, call.named()).await
 }
 
 /// Lines that are sent together.

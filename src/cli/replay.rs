@@ -1,8 +1,8 @@
 //! `campanile replay`: sends stored events to a destination again, and shows how far that is.
 
-use super::remote::{Remote, segment};
+use super::remote::{Remote, block_on, value};
 use super::{Failure, output};
-use awc::http::Method;
+use crate::client::{Call, Client, segment};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
@@ -86,15 +86,15 @@ impl Replay {
         match self.action {
             Action::Start(start) => start.run(json),
             Action::List { destination, remote } => {
-                let query = [("destination_id", destination.as_deref())];
-                remote.list("/api/v1/replays", &query, None, |one| output::row(json, one, &MEMBERS, ""))
+                let call = Call::get("/api/v1/replays").query_if("destination_id", destination);
+                remote.list(call, None, |one| output::row(json, one, &MEMBERS, ""))
             }
             Action::Show { id, remote } => {
                 let path = format!("/api/v1/replays/{}", segment(&id));
-                output::thing(json, &remote.call(Method::GET, &path, None)?)
+                output::thing(json, &remote.call(Call::get(path))?)
             }
             Action::Stop { id, remote } => {
-                remote.call(Method::DELETE, &format!("/api/v1/replays/{}", segment(&id)), None)?;
+                remote.call(Call::delete(format!("/api/v1/replays/{}", segment(&id))))?;
                 if json {
                     return output::line(json!({"id": id, "stopped": true}));
                 }
@@ -107,16 +107,17 @@ impl Replay {
 
 impl Start {
     fn run(&self, json: bool) -> Result<(), Failure> {
-        actix_rt::System::new().block_on(async {
+        block_on(async {
+            let client = self.remote.client()?;
             let path = format!("/api/v1/destinations/{}/replay", segment(&self.destination));
-            let made = self.remote.exchange(Method::POST, &path, Some(&self.body())).await?;
+            let made = value(&client, Call::post(path).json(&self.body())).await?;
             if self.dry_run {
                 return output::report(json, &made, format_args!("{} deliveries", made["total"]));
             }
             if self.detach {
                 return output::row(json, &made, &MEMBERS, "");
             }
-            let ended = self.wait(made).await?;
+            let ended = wait(&client, made).await?;
             output::row(json, &ended, &MEMBERS, "")?;
             match (ended["status"].as_str(), ended["failed"].as_u64()) {
                 (Some("done"), Some(0)) => Ok(()),
@@ -147,27 +148,27 @@ impl Start {
         }
         body.into()
     }
+}
 
-    /// Follows a replay to its end, with a bar on a terminal. A broker that restarts goes on with it, and so does this.
-    async fn wait(&self, mut replay: Value) -> Result<Value, Failure> {
-        let bar = ProgressBar::no_length();
-        if !std::io::stderr().is_terminal() {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        let path = format!("/api/v1/replays/{}", segment(replay["id"].as_str().unwrap_or_default()));
-        while ["queued", "running"].contains(&replay["status"].as_str().unwrap_or_default()) {
-            if let Some(total) = replay["total"].as_u64() {
-                bar.set_length(total);
-            }
-            bar.set_position(replay["done"].as_u64().unwrap_or(0) + replay["failed"].as_u64().unwrap_or(0));
-            tokio::time::sleep(PAUSE).await;
-            match self.remote.exchange(Method::GET, &path, None).await {
-                Ok(shown) => replay = shown,
-                Err(Failure::Unreachable(_)) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        bar.finish_and_clear();
-        Ok(replay)
+/// Follows a replay to its end, with a bar on a terminal. A broker that restarts goes on with it, and so does this.
+async fn wait(client: &Client, mut replay: Value) -> Result<Value, Failure> {
+    let bar = ProgressBar::no_length();
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
     }
+    let path = format!("/api/v1/replays/{}", segment(replay["id"].as_str().unwrap_or_default()));
+    while ["queued", "running"].contains(&replay["status"].as_str().unwrap_or_default()) {
+        if let Some(total) = replay["total"].as_u64() {
+            bar.set_length(total);
+        }
+        bar.set_position(replay["done"].as_u64().unwrap_or(0) + replay["failed"].as_u64().unwrap_or(0));
+        tokio::time::sleep(PAUSE).await;
+        match value(client, Call::get(&path)).await {
+            Ok(shown) => replay = shown,
+            Err(Failure::Unreachable(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(replay)
 }

@@ -1,7 +1,7 @@
 //! `campanile tail`: follows the stream and resumes it, so that no restart of the broker loses an event.
 
 use super::follow::{Hear, Selection, follow};
-use super::remote::Remote;
+use super::remote::{Remote, block_on};
 use super::{Failure, output};
 use crate::client::sse::Message;
 use clap::Args;
@@ -25,7 +25,7 @@ struct Printer {
 impl Tail {
     pub(super) fn run(self) -> Result<(), Failure> {
         let mut printer = Printer { json: self.json };
-        actix_rt::System::new().block_on(follow(&self.remote, &self.selection, &mut printer))
+        block_on(follow(&self.remote, &self.selection, &mut printer))
     }
 }
 

@@ -1,10 +1,10 @@
 //! `campanile trigger`: publishes the sample of an event type, changed where the caller says so. Everything else of the
 //! sample stays as it is written.
 
-use super::remote::{Remote, segment};
+use super::remote::{Remote, block_on, text};
 use super::{Failure, output};
+use crate::client::{Call, segment};
 use crate::model::json;
-use awc::http::Method;
 use clap::Args;
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -53,16 +53,18 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 
 impl Trigger {
     pub(super) fn run(self) -> Result<(), Failure> {
-        actix_rt::System::new().block_on(async {
+        block_on(async {
+            let client = self.remote.client()?;
             let path = format!("/api/v1/event-types/{}/sample", segment(&self.event_type));
-            let sample = self.remote.exchange_text(Method::GET, &path, None).await?;
+            let sample = text(&client, Call::get(path)).await?;
             let event = changed(&sample, &self.set).map_err(Failure::Data)?;
             if self.dry_run {
                 return output::line(event);
             }
-            let path = if self.wait { "/api/v1/events?wait=true" } else { "/api/v1/events" };
-            let body = Some(("application/json", event));
-            let stored = self.remote.exchange_text(Method::POST, path, body).await?;
+            let call = Call::post("/api/v1/events").body("application/json", event).named();
+            // A function may take five minutes unless it says otherwise.
+            let call = if self.wait { call.query("wait", true).waiting_ms(300_000) } else { call };
+            let stored = text(&client, call).await?;
             self.show(&stored)
         })
     }
@@ -72,15 +74,15 @@ impl Trigger {
             return output::line(stored);
         }
         let answer: Value = serde_json::from_str(stored).map_err(std::io::Error::from)?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match answer["sequence"].as_u64() {
-            Some(sequence) => output::line(format_args!("{sequence} {}", text(&answer["id"]))),
+            Some(sequence) => output::line(format_args!("{sequence} {}", said(&answer["id"]))),
             // Functions were asked.
             None => output::line(format_args!(
                 "{} {} functions: {}",
-                text(&answer["data"]["event_id"]),
+                said(&answer["data"]["event_id"]),
                 answer["data"]["total_subscribers"],
-                text(&answer["message"])
+                said(&answer["message"])
             )),
         }
     }

@@ -21,9 +21,9 @@ mod replay;
 mod schema;
 mod sequence;
 mod stored;
-mod time;
 mod violation;
 
+pub use crate::time::{InvalidTimestamp, Timestamp, UnixMillis};
 pub use attempt::{AttemptRecord, EventNote, RequestNote};
 pub use delivery::{ConsumerState, DeliveryStatus, Requeue, Requeued, RetryState, Verdict};
 pub use destination::{
@@ -47,5 +47,4 @@ pub use replay::{Replay, ReplayOnly, ReplayStatus, ReplayTally};
 pub use schema::{CheckBudget, DataSchema, MAX_SCHEMA_BYTES, MAX_VIOLATIONS};
 pub use sequence::Sequence;
 pub use stored::{EncodeAs, StoredEvent, push_data_lines};
-pub use time::{InvalidTimestamp, Timestamp, UnixMillis};
 pub use violation::Violation;

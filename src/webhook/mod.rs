@@ -15,12 +15,11 @@ mod heads;
 pub mod names;
 mod proxy;
 mod resolve;
-pub mod retry_after;
-pub mod signature;
 pub mod target;
-pub mod tls;
 pub mod unlogged;
 mod wire;
+
+pub use crate::protocol::{retry_after, signature, tls};
 
 use crate::model::UnixMillis;
 use awc::http::header::HeaderValue;

@@ -47,6 +47,24 @@ fn the_examples_publish_follow_and_receive() {
 }
 
 #[test]
+fn the_example_of_the_client_uses_all_of_it() {
+    let broker = Started::new();
+    let said = text(&broker.run(&mut Command::new(example("client"))));
+    let expected = [
+        "http://127.0.0.1:9/ is active",
+        "2 events are on disk",
+        "heard 892 rows of users",
+        "heard 892 rows of orders",
+        "read table.loaded at ",
+        "read table.loaded at ",
+        "refused with 422: /type ",
+        "2 deliveries wait",
+    ];
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    assert!(said.lines().zip(expected).all(|(line, start)| line.starts_with(start)), "{said}");
+}
+
+#[test]
 fn the_example_of_embedding_runs_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(example("embed")).arg(folder.path()).output().unwrap();
@@ -54,7 +72,7 @@ fn the_example_of_embedding_runs_by_itself() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains(r#"the handler heard {"error":"no space"}"#), "{said}");
     assert!(said.contains("event 2 is pipeline.failed"));
-    let lines: Vec<usize> = ["publish", "receive", "follow", "embed", "users"]
+    let lines: Vec<usize> = ["publish", "receive", "follow", "client", "embed", "users"]
         .iter()
         .map(|name| std::fs::read_to_string(format!("examples/{name}.rs")).unwrap().lines().count())
         .collect();

@@ -10,6 +10,8 @@
 )]
 
 mod client_commands;
+mod client_library;
+mod client_tls;
 mod command_line;
 mod contract;
 mod crash;

@@ -1,6 +1,6 @@
 //! `Retry-After` (RFC 9110 section 10.2.3): seconds or an HTTP date.
 
-use crate::model::UnixMillis;
+use crate::time::UnixMillis;
 
 /// The wait in milliseconds that an answer asks for; `None` when it asks for none that makes sense.
 pub fn millis(headers: &[(String, String)], now: UnixMillis) -> Option<u64> {

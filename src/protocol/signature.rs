@@ -3,7 +3,7 @@
 //! Two signatures: Standard Webhooks (`webhook-signature`, over id, time and body) and the body-only one
 //! (`X-Campanile-Signature`), which whoever saw it can replay: receivers should check the first.
 
-use crate::model::UnixMillis;
+use crate::time::UnixMillis;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
