@@ -336,7 +336,10 @@ impl Judge {
         self.counts.ended += 1;
         let file = self.file(id);
         file.is_ending = true;
-        if let (Ending::Failures, Some(failing)) = (why, &file.failing) {
+        // A success that is not recorded does not count yet.
+        let is_well = |made: &Attempt| made.answer.is_some_and(|(outcome, _)| outcome == Outcome::Success);
+        let has_recovered = file.attempts.values().any(is_well);
+        if let (Ending::Failures, Some(failing), false) = (why, &file.failing, has_recovered) {
             let failed_for = failing.last.since(failing.since);
             assert!(failed_for >= bounds.deactivate_after_ms && failing.attempts >= ENOUGH_FAILURES);
         }

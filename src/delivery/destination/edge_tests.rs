@@ -91,14 +91,15 @@ fn a_failure_that_is_being_written_when_its_replay_stops_is_not_tried_again() {
     assert!(bench.kept.retries.is_empty() && bench.machine.retries.is_empty());
 }
 
-#[test]
-fn no_more_than_a_bound_goes_past_an_event_that_its_order_holds_back() {
-    let ordered = Settings { ordering: Ordering::RunId, schedule_ms: vec![1_000_000], ..settings() };
-    let head = Sequence(3 * MOST_SETTLED as u64);
-    let mut machine = DestinationMachine::new(ordered, ConsumerState::default(), head);
-    // The first two are of one run, every other one is of its own.
-    let key = |sequence: Sequence| (sequence, sequence.0.max(2));
-    let (now, mut inputs, mut recorded) = (UnixMillis(5), VecDeque::from([Input::ClockReached]), 0);
+/// Runs a machine until nothing more happens: reads what there is, answers, records.
+fn run(
+    machine: &mut DestinationMachine,
+    kept: &mut ConsumerState,
+    head: Sequence,
+    now: UnixMillis,
+    fails: bool,
+) -> usize {
+    let (mut inputs, mut recorded) = (VecDeque::from([Input::ClockReached]), 0);
     while let Some(input) = inputs.pop_front() {
         let mut actions = Vec::new();
         machine.handle(input, now, &mut actions);
@@ -106,23 +107,43 @@ fn no_more_than_a_bound_goes_past_an_event_that_its_order_holds_back() {
             match action {
                 Action::Read { after, limit } => {
                     let scanned_to = Sequence(after.0 + limit as u64).min(head);
-                    let events = (after.0 + 1..=scanned_to.0).map(|place| key(Sequence(place))).collect();
+                    // The first two are of one run, every other one is of its own.
+                    let event = |place: u64| (Sequence(place), place.max(2));
+                    let events = (after.0 + 1..=scanned_to.0).map(event).collect();
                     inputs.push_back(Input::PageRead { events, scanned_to });
                 }
                 Action::Send { sequence, .. } => {
-                    let outcome = if sequence == Sequence(1) { FAILURE } else { Outcome::Success };
+                    let outcome = if fails && sequence == Sequence(1) { FAILURE } else { Outcome::Success };
                     inputs.push_back(Input::Answered { sequence, outcome, jitter: 0.0 });
                 }
-                Action::Record { sequence, .. } => {
+                Action::Record { sequence, attempt, verdict, place, .. } => {
                     recorded += 1;
+                    kept.apply(sequence, attempt, verdict, place);
                     inputs.push_back(Input::Recorded(sequence));
                 }
+                Action::MovePlace(place) => kept.move_to(place),
                 _ => {}
             }
         }
     }
+    recorded
+}
+
+#[test]
+fn no_more_than_a_bound_goes_past_an_event_that_its_order_holds_back() {
+    let ordered = Settings { ordering: Ordering::RunId, schedule_ms: vec![1_000_000], ..settings() };
+    let (head, now) = (Sequence(3 * MOST_SETTLED as u64), UnixMillis(5));
+    let mut kept = ConsumerState::default();
+    let mut machine = DestinationMachine::new(ordered.clone(), kept.clone(), head);
+    let recorded = run(&mut machine, &mut kept, head, now, true);
     assert!((MOST_SETTLED..MOST_SETTLED + 100).contains(&recorded), "{recorded}");
-    let mut actions = Vec::new();
-    machine.handle(Input::ClockReached, now.plus(2_000_000), &mut actions);
-    assert!(matches!(actions[0], Action::Send { sequence: Sequence(1), attempt: 2, .. }), "{actions:?}");
+    assert!(kept.settled.len() < MOST_SETTLED + 100 && kept.place == Sequence(1));
+    // It goes on when the event does, and another process finds what is held back before what is settled.
+    let later = now.plus(2_000_000);
+    let mut again = DestinationMachine::new(ordered, kept.clone(), head);
+    let mut kept_again = kept.clone();
+    for (machine, kept) in [(&mut machine, &mut kept), (&mut again, &mut kept_again)] {
+        run(machine, kept, head, later, false);
+        assert_eq!((kept.place, kept.retries.len()), (head, 0));
+    }
 }

@@ -200,12 +200,14 @@ impl DestinationMachine {
         }
         self.read_to = self.read_to.max(scanned_to);
         self.settled = self.settled.split_off(&self.read_to.next());
+        self.forget_passed();
     }
 
     fn trimmed(&mut self, oldest: Sequence) {
         self.reading = false;
         self.read_to = self.read_to.max(oldest.previous());
         self.waiting.retain(|(sequence, _)| *sequence >= oldest);
+        self.forget_passed();
     }
 
     fn answered(
@@ -254,10 +256,7 @@ impl DestinationMachine {
         let Some(slot) = self.slots.remove(&sequence) else { return };
         if !slot.is_retry {
             self.passed.insert(sequence);
-            let place = self.place_without(Sequence::ZERO);
-            while self.passed.first().is_some_and(|first| *first <= place) {
-                self.passed.pop_first();
-            }
+            self.forget_passed();
         }
         if let Some((_, heard)) = slot.recording {
             self.health.hear(heard);
@@ -271,6 +270,14 @@ impl DestinationMachine {
         };
         if let Some(retry) = slot.again.or(failed) {
             self.wait_for(sequence, retry, slot.key);
+        }
+    }
+
+    /// What the place has reached by now is kept out of order no more.
+    fn forget_passed(&mut self) {
+        let place = self.place_without(Sequence::ZERO);
+        while self.passed.first().is_some_and(|first| *first <= place) {
+            self.passed.pop_first();
         }
     }
 
@@ -370,7 +377,9 @@ impl DestinationMachine {
 
     fn read_on(&mut self, actions: &mut Vec<Action>) {
         let ahead = self.settings.max_in_flight * 2;
-        let has_room = self.waiting.len() <= self.settings.max_in_flight && self.passed.len() < MOST_SETTLED;
+        // What is held back lies before what was settled before the start: it has to be read first.
+        let is_near = self.passed.len() < MOST_SETTLED || !self.settled.is_empty();
+        let has_room = self.waiting.len() <= self.settings.max_in_flight && is_near;
         if !self.reading && self.read_to < self.head && has_room {
             self.reading = true;
             actions.push(Action::Read { after: self.read_to, limit: ahead.clamp(16, 1024) });
