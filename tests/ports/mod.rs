@@ -1,12 +1,14 @@
 //! Ports for tests. Each is given once, lies below those that the system gives out by itself, and so is still free when
-//! a killed server comes back to it; and nothing that this process starts meanwhile holds it.
+//! a killed server comes back to it; and neither what this process starts meanwhile nor other tests hold it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// How many there are.
 const COUNT: u16 = 10_000;
+
+/// A process takes them in blocks of so many. It listens on the first of a block, which keeps others away from it.
+const BLOCK: u16 = 64;
 
 /// The first of them: the system tells which ones it gives to whoever asks for any.
 static FIRST: LazyLock<u16> = LazyLock::new(|| {
@@ -17,12 +19,36 @@ static FIRST: LazyLock<u16> = LazyLock::new(|| {
     end - COUNT
 });
 
-fn next() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Other programs of tests that run meanwhile begin elsewhere.
-    let begin = u16::try_from(std::process::id() % 150).expect("it is small") * 64;
-    let port = *FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+/// The ports of this process that were not given yet.
+static LEFT: Mutex<std::ops::Range<u16>> = Mutex::new(0..0);
+
+fn address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn next() -> SocketAddr {
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = left.next().unwrap_or_else(|| {
+        let first = claim();
+        *left = first + 2..first + BLOCK;
+        first + 1
+    });
+    address(port)
+}
+
+/// The first port of a block that is nobody's.
+fn claim() -> u16 {
+    let blocks = COUNT / BLOCK;
+    let begin = u16::try_from(std::process::id() % u32::from(blocks)).expect("it is small");
+    for number in 0..blocks {
+        let first = *FIRST + (begin + number) % blocks * BLOCK;
+        if let Ok(guard) = TcpListener::bind(address(first)) {
+            // Held for as long as the process lives.
+            std::mem::forget(guard);
+            return first;
+        }
+    }
+    panic!("no port is left for this test");
 }
 
 /// A port where nobody listens.
