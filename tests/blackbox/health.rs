@@ -84,7 +84,12 @@ fn another_url_begins_with_a_clean_slate() {
     let (bad, good) = (Receiver::start(|_| Reply::status(500)), Receiver::start(|_| Reply::status(500)));
     let made = create(&server, &bad, &json!({"retry": {"schedule_s": [1, 100]}}));
     server.publish_many("a", 1);
-    bad.wait_for(2);
+    // What was still under way at the change would be heard of after it.
+    eventually("both outcomes", || {
+        let path = format!("{}/deliveries", path_of(&made));
+        let listed = server.send(&Request::get(&path).key(ADMIN)).must(200);
+        (listed["data"][0]["attempts"] == 2).then_some(())
+    });
     let before =
         eventually("its failures", || now(&server, &made)["failing_since"].as_str().map(str::to_owned));
     let patch = Request::new("PATCH", &path_of(&made)).key(ADMIN).json(&json!({"url": good.url()}));
