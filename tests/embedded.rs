@@ -146,7 +146,7 @@ async fn who_stops_waiting_ends_the_run_and_a_deadline_bounds_it() {
         invocations(&broker).await == [("never".to_owned(), InvocationStatus::Cancelled)]
     })
     .await;
-    let options = PreOptions { deadline: Some(Duration::from_millis(100)), ..PreOptions::default() };
+    let options = PreOptions { deadline: Some(Duration::from_secs(3)), ..PreOptions::default() };
     let outcome = broker.ask_functions_with(user(), options).await.unwrap().wait().await.unwrap();
     assert_eq!(outcome.failures().next().unwrap().kind, Some(FailureKind::Timeout));
     broker.shutdown().await;
@@ -181,15 +181,16 @@ async fn a_circle_of_functions_that_publish_for_each_other_ends() {
         let (publisher, tell) = (publisher.clone(), tell.clone());
         async move {
             let published = publisher.publish(Event::new(POST).caused_by(&call)).await;
-            tell.send(published.is_ok()).unwrap();
+            tell.send(published.is_ok()).ok();
             agreed()
         }
     })
     .await;
     broker.publish(Event::new(POST)).await.unwrap();
-    let published: Vec<bool> = (0..17).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
-    // The first was caused by nothing, sixteen more by another; the one after those was refused.
-    assert_eq!(published.iter().filter(|ok| **ok).count(), 16);
+    let published = std::iter::from_fn(|| Some(told.recv_timeout(PATIENCE).unwrap()));
+    // The first was caused by nothing, sixteen more by another; the one after those was refused. A run whose end could
+    // not be recorded is made again.
+    assert!(published.take_while(|ok| *ok).count() >= 16);
     broker.shutdown().await;
 }
 
@@ -230,7 +231,7 @@ async fn a_guard_asks_does_and_tells() {
     run_on(&broker, POST, "welcome", SubscribeOptions::default(), move |call| {
         let tell = tell.clone();
         async move {
-            tell.send(call.parse::<Value>().unwrap()).unwrap();
+            tell.send(call.parse::<Value>().unwrap()).ok();
             agreed()
         }
     })
@@ -256,7 +257,9 @@ async fn a_guard_asks_does_and_tells() {
     let Err(GuardError::Untold { id, .. }) = untold else { panic!("{untold:?}") };
     assert_eq!(broker.open_guards().iter().map(|guard| &guard.id).collect::<Vec<_>>(), [&id]);
     broker.confirm_guard(&id, &json!({"user_id": 8})).await.unwrap();
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), json!({"user_id": 8}));
+    // The first may be told of again, when its end could not be recorded.
+    let next = std::iter::from_fn(|| Some(told.recv_timeout(PATIENCE).unwrap())).find(|one| *one != saved);
+    assert_eq!(next, Some(json!({"user_id": 8})));
     assert!(broker.open_guards().is_empty());
     broker.shutdown().await;
 }
