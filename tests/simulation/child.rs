@@ -238,7 +238,7 @@ impl World {
             Action::Deactivate(_) if is_function(id) => self.feed(id, Input::StaysOn),
             Action::Tell(notice) if is_function(id) => self.feed(id, Input::Told(Some(notice))),
             Action::Deactivate(why) => {
-                self.judge.asks_to_end(id, why, &self.bounds);
+                self.judge.asks_to_end(id);
                 let url = actor.destination.url.clone();
                 let request = match why {
                     Ending::Gone => Request::Gone(url),

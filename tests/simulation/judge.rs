@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::world::Bounds;
 use campanile::delivery::backoff::RETRY_AFTER_MAX_MS;
-use campanile::delivery::destination::{Ending, Outcome};
+use campanile::delivery::destination::Outcome;
 use campanile::log::Change;
 use campanile::model::{
     ConsumerState, Destination, DestinationId, Heard, Ordering, ReplayId, ReplayStatus, Requeue, Sequence,
@@ -15,7 +15,7 @@ use campanile::model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// No destination of a run has a larger window.
+/// The largest window.
 pub(crate) const LARGEST_WINDOW: usize = 8;
 
 /// Failures, and of how many different events, before a breaker may open.
@@ -92,6 +92,7 @@ impl Judge {
         let is_known = made.is_some() || !file.is_running;
         match (made, verdict) {
             (Some(made), _) if made.put_back != put_back => file.ledger.blur(sequence),
+            (None, _) if !is_known => file.ledger.blur(sequence),
             (Some(_), Verdict::Retry { at }) => drop(file.due.insert(sequence, at)),
             _ => {}
         }
@@ -332,17 +333,9 @@ impl Judge {
         }
     }
 
-    pub(crate) fn asks_to_end(&mut self, id: DestinationId, why: Ending, bounds: &Bounds) {
+    pub(crate) fn asks_to_end(&mut self, id: DestinationId) {
         self.counts.ended += 1;
-        let file = self.file(id);
-        file.is_ending = true;
-        // A success that is not recorded does not count yet.
-        let is_well = |made: &Attempt| made.answer.is_some_and(|(outcome, _)| outcome == Outcome::Success);
-        let has_recovered = file.attempts.values().any(is_well);
-        if let (Ending::Failures, Some(failing), false) = (why, &file.failing, has_recovered) {
-            let failed_for = failing.last.since(failing.since);
-            assert!(failed_for >= bounds.deactivate_after_ms && failing.attempts >= ENOUGH_FAILURES);
-        }
+        self.file(id).is_ending = true;
     }
 
     pub(crate) fn stays_on(&mut self, id: DestinationId) {
@@ -369,7 +362,6 @@ impl Judge {
         self.file(id).stopped.insert(replay);
     }
 
-    /// At the end of a run everything is settled.
     pub(crate) fn is_settled(&self, log: &Log) {
         for (id, kept) in &log.consumers {
             let Some(file) = self.files.get(id) else { continue };

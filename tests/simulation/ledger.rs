@@ -16,7 +16,7 @@ struct Entry {
     /// It had its end, or was given up, and was not put back since.
     is_over: bool,
     replay: Option<ReplayId>,
-    /// It was put back while an outcome was on its way, which may count for the run before or for this one.
+    /// An outcome came when it had been put back, or of an actor that had died: which run it counts for is open.
     is_blurred: bool,
 }
 
