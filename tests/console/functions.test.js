@@ -60,7 +60,7 @@ scene("a PRE event that a function refuses shows who refused it and why", async 
   await person.go("functions/invocations");
   const refused = page.getByRole("row").filter({ hasText: "Publish refused. It refused (TAKEN): that name is taken" });
   await refused.waitFor();
-  assert.equal(await page.locator("tbody tr").count(), 2);
+  await eventually("both are listed", async () => (await page.locator("tbody tr").count()) === 2);
   await refused.getByRole("link", { name: "PRE_USER_CREATE" }).click();
   await page.getByText("This publish was refused.").waitFor();
   await page.getByRole("listitem").filter({ hasText: "Check the name: It refused (TAKEN)" }).waitFor();

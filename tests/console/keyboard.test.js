@@ -1,7 +1,7 @@
 /** The console by keys alone: signing in, going about, changing the colours, signing out. */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import { Broker, KEY } from "./broker.js";
+import { Broker, KEY, eventually } from "./broker.js";
 import { Person, launch } from "./browser.js";
 import { scene } from "./scene.js";
 
@@ -39,13 +39,13 @@ scene("nobody needs a mouse", async () => {
   const { keyboard } = page;
   const title = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
   await page.getByLabel("API key").waitFor();
-  assert.equal((await focus(page)).tag, "INPUT", "one begins to write at once");
+  await eventually("one begins to write at once", async () => (await focus(page)).tag === "INPUT");
   await keyboard.type(KEY);
   await keyboard.press("Enter");
   await title("Overview");
   await tabTo(page, "To the content");
   await keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+  await eventually("the content has the focus", () => page.evaluate(() => document.activeElement.id === "main"));
   await keyboard.type("gt");
   await title("Event types");
   await page.getByLabel("Find").waitFor();
@@ -65,7 +65,7 @@ scene("nobody needs a mouse", async () => {
   await keyboard.press("Enter");
   await keyboard.press("Space");
   await page.getByRole("button", { name: "Colours: dark" }).waitFor();
-  assert.notEqual(await ground(), light);
+  await eventually("the page is dark", async () => (await ground()) !== light);
   await tabTo(page, "Sign out");
   await keyboard.press("Enter");
   await page.getByLabel("API key").waitFor();
