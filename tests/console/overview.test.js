@@ -58,6 +58,18 @@ scene("the overview says what to do first, then what goes on", async () => {
   await person.leave();
 });
 
+/** In the page: whether the chart has a point in the colour of the last line of its key, which no other one covers. */
+function lastLineIsDrawn() {
+  const canvas = document.querySelector(".chart canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  // What is drawn is smoothed: a colour that is seen at all is nearly the one that was asked for.
+  const isAt = (at, asked) => data[at + 3] > 80 && asked.every((part, of) => Math.abs(data[at + of] - part) < 10);
+  const swatch = [...document.querySelectorAll(".chart .key i")].at(-1);
+  const colour = getComputedStyle(swatch).backgroundColor.match(/\d+/g).map(Number);
+  for (let at = 0; at < data.length; at += 4) if (isAt(at, colour)) return true;
+  return false;
+}
+
 scene("what is delivered and what fails is seen beside what is published, and no figure is unknown", async () => {
   const receiver = await Receiver.start();
   receiver.answers = { "/bad": [500, "no"] };
@@ -78,6 +90,7 @@ scene("what is delivered and what fails is seen beside what is published, and no
       return rises(name);
     });
   }
+  await eventually("the line that lies on top of the others is drawn", () => page.evaluate(lastLineIsDrawn));
   const unknown = await page.locator("section").filter({ hasText: "Events kept" }).locator(".figure", { hasText: "–" }).allInnerTexts();
   assert.deepEqual(unknown, []);
   await person.leave();

@@ -55,7 +55,7 @@ export function Chart({ title, times, series }) {
       plot.current.destroy();
       plot.current = null;
     };
-  }, []);
+  }, [series.map(({ name }) => name).join()]);
   useEffect(() => plot.current?.setData(dataOf(times, series)));
   return html`<figure class="chart">
     <figcaption>
