@@ -3,6 +3,7 @@ import { html, render, useEffect, useState } from "./lib/html.js";
 import { to, useRoute } from "./lib/router.js";
 import { may, resume, useSession } from "./lib/session.js";
 import { Destinations } from "./pages/destinations.js";
+import { Events } from "./pages/events.js";
 import { Functions } from "./pages/functions.js";
 import { Live } from "./pages/live.js";
 import { Overview } from "./pages/overview.js";
@@ -14,6 +15,7 @@ import { Empty } from "./parts/ui.js";
 /** Every page: the first part of its address, the letter after `g`, the scope without which it is not offered. */
 const PAGES = [
   { parts: [], key: "o", title: "Overview", view: Overview },
+  { parts: ["events"], key: "e", title: "Events", view: Events, scope: "events:read" },
   { parts: ["destinations"], key: "d", title: "Destinations", view: Destinations, scope: "destinations:read" },
   { parts: ["functions"], key: "f", title: "Functions", view: Functions, scope: "functions:read" },
   { parts: ["types"], key: "t", title: "Event types", view: Types, scope: "events:read" },

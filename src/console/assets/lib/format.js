@@ -54,3 +54,13 @@ export function bytes(count) {
   const size = SIZES.find(([least]) => count >= least);
   return size ? `${(count / size[0]).toFixed(1)} ${size[1]}` : `${count} bytes`;
 }
+
+/** A time of the browser's zone, as an input gives it, as the API takes it. */
+export const exact = (local) => (local ? new Date(local).toISOString() : undefined);
+
+/** A time as an input of the browser's zone takes it, to the second. */
+export function local(at) {
+  const date = new Date(at);
+  if (!at || Number.isNaN(date.getTime())) return "";
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}

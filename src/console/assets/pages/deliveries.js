@@ -85,8 +85,13 @@ export function Delivery({ id }) {
       <div><dt>Next attempt</dt><dd><${Time} at=${one.next_attempt_at} relative /></dd></div>
     </dl>
     ${may("destinations:write") && one.event_id && html`<div class="row"><${Act} label="Resend now" run=${resend} /></div>`}
-    ${one.attempts.length === 0 && html`<p class="soft">No attempt yet.</p>`}
-    ${one.attempts.toReversed().map((attempt) => html`<${Attempt} key=${attempt.attempt} attempt=${attempt}
-      delivered=${attempt.status >= 200 && attempt.status < 300 && !attempt.error} />`)}
+    <${Attempts} of=${one.attempts} />
   `}<//>`;
+}
+
+/** Every attempt of a delivery, the newest first. */
+export function Attempts({ of }) {
+  if (!of.length) return html`<p class="soft">No attempt yet.</p>`;
+  return of.toReversed().map((attempt) => html`<${Attempt} key=${attempt.attempt} attempt=${attempt}
+    delivered=${attempt.status >= 200 && attempt.status < 300 && !attempt.error} />`);
 }

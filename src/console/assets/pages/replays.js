@@ -1,6 +1,6 @@
 /** Sending a range of the log to a destination again: counted first, then watched, stopped when need be. */
 import { get, post, remove } from "../lib/api.js";
-import { number } from "../lib/format.js";
+import { exact, number } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { may } from "../lib/session.js";
 import { useAction, useLoad } from "../lib/use.js";
@@ -17,9 +17,6 @@ const ONLY = {
 };
 
 const FIRST = { since: "", until: "", types: "", only: "failed", rate: "" };
-
-/** A time of the browser's zone, as an input gives it, as the API takes it. */
-export const exact = (local) => (local ? new Date(local).toISOString() : undefined);
 
 /** What the form says as the API takes it. */
 export function bodyOf(draft) {
