@@ -7,6 +7,7 @@ import { Events } from "./pages/events.js";
 import { Functions } from "./pages/functions.js";
 import { Live } from "./pages/live.js";
 import { Overview } from "./pages/overview.js";
+import { Runs } from "./pages/runs.js";
 import { SignIn } from "./pages/signin.js";
 import { Types } from "./pages/types.js";
 import { Shell } from "./parts/shell.js";
@@ -16,6 +17,7 @@ import { Empty } from "./parts/ui.js";
 const PAGES = [
   { parts: [], key: "o", title: "Overview", view: Overview },
   { parts: ["events"], key: "e", title: "Events", view: Events, scope: "events:read" },
+  { parts: ["runs"], key: "r", title: "Runs", view: Runs, scope: "events:read" },
   { parts: ["destinations"], key: "d", title: "Destinations", view: Destinations, scope: "destinations:read" },
   { parts: ["functions"], key: "f", title: "Functions", view: Functions, scope: "functions:read" },
   { parts: ["types"], key: "t", title: "Event types", view: Types, scope: "events:read" },

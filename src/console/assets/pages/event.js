@@ -42,7 +42,7 @@ function Details({ event }) {
     <div><dt>Type</dt><dd><a href=${to(["types", type])}>${type}</a>, <a href=${of({ type })}>all of it</a></dd></div>
     <div><dt>Time</dt><dd><${Time} at=${timestamp} />, <code>${timestamp}</code></dd></div>
     ${pipeline && html`<div><dt>Pipeline</dt><dd><a href=${of({ pipeline })}>${pipeline}</a></dd></div>`}
-    ${run && html`<div><dt>Run</dt><dd><a href=${to(["runs", run], { pipeline })}>${run}</a> on a time line, <a href=${of({ run_id: run })}>its events</a></dd></div>`}
+    ${run && html`<div><dt>Run</dt><dd><a href=${to(["runs", run])}>${run}</a> on a time line, <a href=${of({ run_id: run })}>its events</a></dd></div>`}
     <div><dt>Place in the log</dt><dd>${String(sequence)}, <a href=${of({ before: String(sequence) })}>what came before</a>,${" "}
       <a href=${of({ after: String(sequence) })}>what came after</a></dd></div>
   </dl>`;
