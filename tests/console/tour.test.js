@@ -27,13 +27,17 @@ after(async () => {
 
 /** One run of a pipeline, as it is published. */
 const run = (run_id, end) => {
-  const of = (type, data) => ({ type: `pipeline.${type}`, pipeline: "user-analytics", run_id, data });
+  const began = Date.now() - 4200;
+  const of = (type, after, data) => {
+    const timestamp = new Date(began + after).toISOString();
+    return { type: `pipeline.${type}`, pipeline: "user-analytics", run_id, timestamp, data };
+  };
   return [
-    of("started", {}),
-    of("stage.extract", { rows: 1300, duration_ms: 1100 }),
-    of("stage.transform", { rows: 950, duration_ms: 1800 }),
-    ...(end === "failed" ? [] : [of("stage.load", { rows: 950, duration_ms: 1300 })]),
-    of(end, end === "failed" ? { error: "the warehouse is full" } : { status: "success", rows_loaded: 950, duration_ms: 4200 }),
+    of("started", 0, {}),
+    of("stage.extract", 1100, { rows: 1300, duration_ms: 1100 }),
+    of("stage.transform", 2900, { rows: 950, duration_ms: 1800 }),
+    ...(end === "failed" ? [] : [of("stage.load", 4200, { rows: 950, duration_ms: 1300 })]),
+    of(end, 4200, end === "failed" ? { error: "the warehouse is full" } : { status: "success", rows_loaded: 950, duration_ms: 4200 }),
   ];
 };
 
@@ -81,7 +85,7 @@ async function furnish() {
   const proposal = { type: "PRE_USER_CREATE", data: { username: "ada", email: "ada@example.com" } };
   await assert.rejects(broker.call("POST", "/api/v1/events?wait=true", proposal), /422/);
   const { data } = await broker.call("GET", "/api/v1/invocations");
-  Object.assign(known, { dashboard: dashboard.id, bi: bi.id, pager: pager.id, dead: dead.id, invocation: data[0].id });
+  Object.assign(known, { dashboard: dashboard.id, bi: bi.id, pager: pager.id, dead: dead.id, event: dead.event_id, invocation: data[0].id });
 }
 
 /** Every page: the name of its picture, its address, and what is on it when it is all there. */
@@ -100,6 +104,10 @@ const PAGES = [
   ["invocations", () => "functions/invocations", (page) => page.getByText("Publish refused.")],
   ["invocation", () => `functions/invocations/${known.invocation}`, (page) => page.getByRole("region", { name: "Attempts" })],
   ["apps", () => "functions/apps", (page) => cell(page, "Default")],
+  ["events", () => "events", (page) => page.getByRole("region", { name: "Events, newest first" })],
+  ["event", () => `events/${known.event}`, (page) => page.getByText("out of space").first()],
+  ["runs", () => "runs", (page) => page.getByRole("region", { name: "Runs, newest first" })],
+  ["run", () => "runs/run_001", (page) => page.getByRole("img", { name: /^load: from/ })],
   ["types", () => "types", (page) => cell(page, "A pipeline run begins.")],
   ["type", () => "types/pipeline.completed", (page) => page.getByRole("heading", { name: "Schema of the data" })],
   ["live", () => "live", (page) => page.getByRole("status").filter({ hasText: "live" }), true],
