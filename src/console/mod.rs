@@ -63,6 +63,7 @@ const FILES: &[(&str, &[u8])] = files![
     "lib/stream.js",
     "lib/use.js",
     "pages/deliveries.js",
+    "pages/destination-edit.js",
     "pages/destination-new.js",
     "pages/destination.js",
     "pages/destinations.js",

@@ -180,6 +180,47 @@ scene("secrets are rotated, a destination is switched off and on and deleted, ea
   await person.leave();
 });
 
+scene("settings are changed, what is wrong with them is said, and what others changed meanwhile stays", async () => {
+  const { id } = await destinationOf("To be changed", ["change.*"]);
+  const person = await Person.arrive(browser, broker);
+  const { page } = person;
+  await person.signIn();
+  await person.go(`destinations/${id}`);
+  await choose(page, "Change");
+  const form = page.getByRole("form", { name: "Settings" });
+  await form.waitFor();
+  assert(await button(page, "Save").isDisabled(), "nothing was changed");
+  await person.inspect("destination-edit");
+  await form.getByLabel("Description").fill("Changed");
+  await form.getByLabel("Filter (CEL)").fill("data.rows >");
+  await button(page, "Save").click();
+  await page.getByRole("alert").filter({ hasText: "line 1" }).waitFor();
+  await form.getByLabel("Filter (CEL)").fill("data.rows > 10");
+  await form.getByLabel("Order").selectOption("run_id");
+  await form.getByLabel("Tried again after").fill("1, 60, 3600");
+  await form.getByLabel("Requests a second").fill("many");
+  await button(page, "Save").click();
+  await page.getByRole("alert").waitFor();
+  await form.getByLabel("Requests a second").fill("50");
+  await form.getByLabel("Further headers").fill("X-Team: data\nX-Region: eu: west");
+  await broker.call("PATCH", `/api/v1/destinations/${id}`, { timeout_ms: 4000 });
+  await button(page, "Save").click();
+  await title(page, "Changed ● active");
+  const { filter, ordering, retry, rate_limit_per_s, headers, timeout_ms } = await broker.call("GET", `/api/v1/destinations/${id}`);
+  assert.deepEqual({ filter, ordering, retry, rate_limit_per_s, headers, timeout_ms }, {
+    filter: "data.rows > 10", ordering: "run_id", retry: { enabled: true, schedule_s: [1, 60, 3600] },
+    rate_limit_per_s: 50, headers: { "X-Team": "data", "X-Region": "eu: west" }, timeout_ms: 4000,
+  });
+  await choose(page, "Change");
+  await form.getByLabel("Filter (CEL)").fill("");
+  await form.getByLabel("Requests a second").fill("");
+  await button(page, "Save").click();
+  await page.getByRole("heading", { name: "Settings" }).waitFor();
+  const cleared = await broker.call("GET", `/api/v1/destinations/${id}`);
+  assert.deepEqual([cleared.filter, cleared.rate_limit_per_s, cleared.description], [null, null, "Changed"]);
+  await person.leave();
+});
+
 scene("what a key may not do is not offered, and is refused when it is tried all the same", async () => {
   receiver.status = 500;
   const { id } = await destinationOf("Looked at", ["look.*"]);

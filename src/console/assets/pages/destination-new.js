@@ -8,7 +8,7 @@ import { Secret } from "../parts/act.js";
 import { Trial } from "../parts/trial.js";
 import { Field, Problem, Status } from "../parts/ui.js";
 
-const FORMATS = ["envelope", "resource", "run", "audit", "cloudevents"];
+export const FORMATS = ["envelope", "resource", "run", "audit", "cloudevents"];
 const VERIFICATIONS = {
   challenge: "It answers a challenge (recommended)",
   ping: "It answers a ping with any 2xx",

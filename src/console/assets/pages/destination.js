@@ -9,6 +9,7 @@ import { Act, Secret, Tabs } from "../parts/act.js";
 import { Trial } from "../parts/trial.js";
 import { Dialog, Figure, Loaded, Problem, Status, Time } from "../parts/ui.js";
 import { Deliveries, Delivery } from "./deliveries.js";
+import { EditDestination } from "./destination-edit.js";
 import { typesOf } from "./destinations.js";
 import { Replays } from "./replays.js";
 
@@ -35,6 +36,7 @@ export function Destination({ id, view, item, query }) {
       ${view === "deliveries" && item && html`<${Delivery} id=${item} />`}
       ${view === "dead" && html`<${Deliveries} id=${id} query=${query} only="dead" />`}
       ${view === "replays" && html`<${Replays} id=${id} />`}
+      ${view === "edit" && may("destinations:write") && html`<${EditDestination} key=${id} one=${one} reload=${state.reload} />`}
     `}<//>`;
 }
 
@@ -114,6 +116,7 @@ function Changes({ one, path, does, rotate }) {
   };
   const activate = (backlog) => does(() => post(`${path}/activate`, { backlog }));
   return html`
+    <a class="button" href=${to(["destinations", one.id, "edit"])}>Change</a>
     ${one.status === "deactivated"
       ? html`<${Act} label="Activate" kind="main" run=${activate("send")} />
           <${Act} label="Activate, without what waits" run=${activate("skip")}
