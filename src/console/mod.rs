@@ -77,6 +77,7 @@ const FILES: &[(&str, &[u8])] = files![
     "pages/replays.js",
     "pages/signin.js",
     "pages/subscriptions.js",
+    "pages/type-edit.js",
     "pages/types.js",
     "parts/act.js",
     "parts/payload.js",

@@ -110,6 +110,8 @@ const PAGES = [
   ["run", () => "runs/run_001", (page) => page.getByRole("img", { name: /^load: from/ })],
   ["types", () => "types", (page) => cell(page, "A pipeline run begins.")],
   ["type", () => "types/pipeline.completed", (page) => page.getByRole("heading", { name: "Schema of the data" })],
+  ["type-new", () => "types?new=1", (page) => page.getByRole("form", { name: "Event type" })],
+  ["destination-edit", () => `destinations/${known.dashboard}/edit`, (page) => page.getByRole("form", { name: "Settings" })],
   ["live", () => "live", (page) => page.getByRole("status").filter({ hasText: "live" }), true],
 ];
 

@@ -62,6 +62,7 @@ async function json(method, path, options) {
 
 export const get = (path, query, signal) => json("GET", path, { query, signal });
 export const post = (path, body, signal) => json("POST", path, { body, signal });
+export const put = (path, body) => json("PUT", path, { body });
 export const patch = (path, body) => json("PATCH", path, { body });
 export const remove = (path) => json("DELETE", path);
 

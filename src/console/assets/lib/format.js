@@ -2,15 +2,16 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "2-digit" });
+const date = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit" });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { maximumFractionDigits: 1, notation: "compact" });
 
-/** A time of day, with the date when it is not today's. */
+/** A time of day, with the date when it is not today's, and the year when it is another. */
 export function time(at, now = new Date()) {
-  const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return String(at);
-  const today = date.toDateString() === now.toDateString();
-  return today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
+  const then = new Date(at);
+  if (Number.isNaN(then.getTime())) return String(at);
+  if (then.toDateString() === now.toDateString()) return clock.format(then);
+  return `${(then.getFullYear() === now.getFullYear() ? day : date).format(then)} ${clock.format(then)}`;
 }
 
 const UNITS = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"], [1000, "s"]];

@@ -1,10 +1,12 @@
 /** Which types of events there are: what each means, an example, and what its data must be. */
-import { get } from "../lib/api.js";
+import { get, remove } from "../lib/api.js";
 import { html } from "../lib/html.js";
-import { setQuery, to } from "../lib/router.js";
+import { go, setQuery, to } from "../lib/router.js";
 import { may } from "../lib/session.js";
 import { useLoad, useTitle } from "../lib/use.js";
+import { Act } from "../parts/act.js";
 import { Command, Copy, Empty, Field, Loaded, Problem, Table } from "../parts/ui.js";
+import { EditType } from "./type-edit.js";
 
 const MODES = {
   notify: "Told after the fact, to destinations and streams.",
@@ -13,7 +15,8 @@ const MODES = {
 };
 
 export function Types({ rest, query }) {
-  return rest[0] ? html`<${Type} name=${rest[0]} />` : html`<${List} query=${query} />`;
+  if (rest[0]) return html`<${Type} name=${rest[0]} edits=${rest[1] === "edit" && may("admin")} />`;
+  return query.new && may("admin") ? html`<${EditType} />` : html`<${List} query=${query} />`;
 }
 
 function List({ query }) {
@@ -21,7 +24,10 @@ function List({ query }) {
   const state = useLoad((signal) => get("api/v1/event-types", { limit: 1000 }, signal), []);
   const looked = (query.q ?? "").toLowerCase();
   const passes = (one) => !looked || `${one.name} ${one.description} ${one.catalog ?? ""}`.toLowerCase().includes(looked);
-  return html`<h1>Event types</h1>
+  return html`<div class="row spread">
+      <h1>Event types</h1>
+      ${may("admin") && html`<div><a class="button" href=${to(["types"], { new: 1 })}>New event type</a></div>`}
+    </div>
     <${Loaded} from=${state}>${({ data, has_more: more }) => {
       if (!data.length) return html`<${Nothing} />`;
       const shown = data.filter(passes);
@@ -63,13 +69,15 @@ const pretty = (value) => JSON.stringify(value, null, 2);
 /** A text between the single quotes of a shell. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-function Type({ name }) {
+function Type({ name, edits }) {
   useTitle(name);
   const state = useLoad((signal) => look(name, signal), [name]);
+  if (edits && state.data) return html`<${EditType} known=${state.data.type} />`;
   return html`<p><a href=${to(["types"])}>All event types</a></p>
     <h1>${name}</h1>
     <${Loaded} from=${state}>${({ type, event, refusal }) => html`
       <p>${type.description}</p>
+      ${may("admin") && !type.catalog && html`<${Changes} name=${name} />`}
       <dl class="details">
         <div><dt>Mode</dt><dd>${type.mode}. ${MODES[type.mode]}</dd></div>
         <div><dt>Catalog</dt><dd>${type.catalog ?? "none: your own"}</dd></div>
@@ -88,6 +96,19 @@ function Type({ name }) {
           : html`<p class="soft">None: any JSON object will do.</p>`}
       </section>
     `}<//>`;
+}
+
+/** What one may do with a type of one's own. */
+function Changes({ name }) {
+  const removed = async () => {
+    await remove(`api/v1/event-types/${encodeURIComponent(name)}`);
+    go(["types"]);
+  };
+  return html`<div class="row">
+    <a class="button" href=${to(["types", name, "edit"])}>Change</a>
+    <${Act} label="Delete" kind="danger" run=${removed}
+      ask="Events of this type are taken all the same, without a schema. Those in the log stay." />
+  </div>`;
 }
 
 function Sample({ event }) {
