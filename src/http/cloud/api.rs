@@ -4,8 +4,12 @@ use crate::http::openapi::{Answer, Operation, Parameter, Part, Shape, closed, ge
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Subscriptions", operations: &[LIST, SUBSCRIBE, UNSUBSCRIBE, OF_APP], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Subscriptions",
+    about: "Which functions run on which event types, and how.",
+    operations: &[LIST, SUBSCRIBE, UNSUBSCRIBE, OF_APP],
+    schemas,
+};
 
 const EVENT: Parameter = Parameter::new(
     "event",

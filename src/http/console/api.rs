@@ -5,6 +5,7 @@ use serde_json::json;
 
 pub(in crate::http) const PART: Part = Part {
     name: "Console",
+    about: "The console's files.",
     operations: &[PAGE, FILE, NESTED],
     schemas: || vec![("ConsoleFile", json!({"type": "string"}))],
 };

@@ -8,8 +8,12 @@ use crate::http::poll::api::{SINCE, TYPE, UNTIL};
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Deliveries", operations: &[LIST, OF_EVENT, SHOW, RESEND, STATS], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Deliveries",
+    about: "What became of each event at each destination, with every attempt, and sending it again.",
+    operations: &[LIST, OF_EVENT, SHOW, RESEND, STATS],
+    schemas,
+};
 
 const STATUS: Parameter = Parameter::new(
     "status",

@@ -10,6 +10,7 @@ use crate::model::Scope;
 
 pub(in crate::http) const PART: Part = Part {
     name: "Destinations",
+    about: "Webhooks: where to, which events, how often again; verified, tested, switched off and on.",
     operations: &[
         LIST,
         CREATE,

@@ -7,8 +7,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Event types", operations: &[LIST, SHOW, PUT, REMOVE, SAMPLE], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Event types",
+    about: "What may be published: meaning, mode, schema and sample of each type.",
+    operations: &[LIST, SHOW, PUT, REMOVE, SAMPLE],
+    schemas,
+};
 
 const NAME: Parameter = Parameter::new(
     "name",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 pub(in crate::http) const PART: Part = Part {
     name: "Functions",
+    about: "Programs that run on events, over HTTP or inside the broker's program, and the apps they belong to.",
     operations: &[
         LIST_APPS, CREATE_APP, SHOW_APP, CHANGE_APP, REMOVE_APP, LIST, CREATE, SHOW, CHANGE, REMOVE,
     ],

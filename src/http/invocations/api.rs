@@ -7,8 +7,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Invocations", operations: &[LIST, SHOW, RETRY], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Invocations",
+    about: "Runs of functions: what each answered, and running one again.",
+    operations: &[LIST, SHOW, RETRY],
+    schemas,
+};
 
 const FUNCTION: Parameter = Parameter::new(
     "function_id",

@@ -7,7 +7,8 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part = Part { name: "Keys", operations: &[LIST, CREATE, REMOVE], schemas };
+pub(in crate::http) const PART: Part =
+    Part { name: "Keys", about: "API keys with their scopes.", operations: &[LIST, CREATE, REMOVE], schemas };
 
 const ID: Parameter = Parameter::new(
     "id",

@@ -5,6 +5,7 @@ use serde_json::json;
 
 pub(super) const PART: Part = Part {
     name: "Reference",
+    about: "This document, as JSON and to read.",
     operations: &[DOCUMENT, DOCS, STYLE],
     schemas: || {
         vec![

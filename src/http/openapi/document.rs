@@ -25,7 +25,8 @@ pub(super) fn document(served: &[Served]) -> Value {
         }
         paths.insert(one.path.to_owned(), Value::Object(methods));
     }
-    let tags: Vec<Value> = PARTS.iter().map(|part| json!({"name": part.name})).collect();
+    let tags: Vec<Value> =
+        PARTS.iter().map(|part| json!({"name": part.name, "description": part.about})).collect();
     json!({
         "openapi": "3.1.0",
         "info": {

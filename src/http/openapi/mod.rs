@@ -30,6 +30,8 @@ use serde_json::Value;
 pub(in crate::http) struct Part {
     /// What the area is called.
     pub(in crate::http) name: &'static str,
+    /// What it is for.
+    pub(in crate::http) about: &'static str,
     /// Everything that can be done there.
     pub(in crate::http) operations: &'static [Operation],
     /// The schemas that its operations name.

@@ -4,8 +4,12 @@ use crate::http::openapi::{Answer, Form, Operation, Parameter, Part, Shape, get,
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Operations", operations: &[HEALTH, LIVE, READY, METRICS], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Operations",
+    about: "Health, readiness and metrics.",
+    operations: &[HEALTH, LIVE, READY, METRICS],
+    schemas,
+};
 
 const VERBOSE: Parameter = Parameter::new("verbose", Shape::Any, "Says which checks there are.");
 

@@ -10,8 +10,12 @@ use crate::http::stream::api::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Events", operations: &[LIST, ONE, ONE_NAMED_BATCH], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Events",
+    about: "What the log keeps: read by place, type, pipeline, run, time and filter, in either order, waiting for the next one.",
+    operations: &[LIST, ONE, ONE_NAMED_BATCH],
+    schemas,
+};
 
 pub(in crate::http) const TYPE: Parameter = Parameter::new(
     "type",

@@ -6,7 +6,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part = Part { name: "Publishing", operations: &[ONE, MANY], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Publishing",
+    about: "Putting events into the log: one, many, as JSON, lines or CloudEvents. 201 means that they are on disk.",
+    operations: &[ONE, MANY],
+    schemas,
+};
 
 const IDEMPOTENCY_KEY: Parameter = Parameter::new(
     "Idempotency-Key",

@@ -7,8 +7,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Replays", operations: &[CREATE, LIST, SHOW, STOP, DRY_RUN], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Replays",
+    about: "Sending a range of the log to a destination again, as a job that outlives a restart.",
+    operations: &[CREATE, LIST, SHOW, STOP, DRY_RUN],
+    schemas,
+};
 
 const DESTINATION: Parameter = Parameter::new(
     "destination_id",

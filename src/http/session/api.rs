@@ -6,8 +6,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part =
-    Part { name: "Sessions", operations: &[SHOW, CREATE, REMOVE], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Sessions",
+    about: "Signing in to the console with a key.",
+    operations: &[SHOW, CREATE, REMOVE],
+    schemas,
+};
 
 const HEADER: Parameter = Parameter::new(
     "X-Campanile-Session",

@@ -5,7 +5,12 @@ use crate::http::poll::api::{FILTER, PIPELINE, RUN_ID, SINCE, TRIMMED, TYPE, UNT
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part = Part { name: "Streams", operations: &[OPEN, TICKETS], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Streams",
+    about: "Events as they happen, as Server-Sent Events that resume where a reader was.",
+    operations: &[OPEN, TICKETS],
+    schemas,
+};
 
 pub(in crate::http) const SPEED: Parameter = Parameter::new(
     "speed",

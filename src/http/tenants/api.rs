@@ -6,7 +6,12 @@ use crate::http::openapi::{
 use crate::model::Scope;
 use serde_json::{Value, json};
 
-pub(in crate::http) const PART: Part = Part { name: "Tenants", operations: &[LIST, CREATE], schemas };
+pub(in crate::http) const PART: Part = Part {
+    name: "Tenants",
+    about: "Who shares this broker without seeing each other.",
+    operations: &[LIST, CREATE],
+    schemas,
+};
 
 const LIST: Operation = get("/api/v1/tenants")
     .named("listTenants", "List tenants")
