@@ -191,7 +191,7 @@ scene("settings are changed, what is wrong with them is said, and what others ch
   await form.waitFor();
   assert(await button(page, "Save").isDisabled(), "nothing was changed");
   await person.inspect("destination-edit");
-  await form.getByLabel("Description").fill("Changed");
+  await form.getByLabel("Description").fill("Renamed");
   await form.getByLabel("Filter (CEL)").fill("data.rows >");
   await button(page, "Save").click();
   await page.getByRole("alert").filter({ hasText: "line 1" }).waitFor();
@@ -205,7 +205,7 @@ scene("settings are changed, what is wrong with them is said, and what others ch
   await form.getByLabel("Further headers").fill("X-Team: data\nX-Region: eu: west");
   await broker.call("PATCH", `/api/v1/destinations/${id}`, { timeout_ms: 4000 });
   await button(page, "Save").click();
-  await title(page, "Changed ● active");
+  await title(page, "Renamed ● active");
   const { filter, ordering, retry, rate_limit_per_s, headers, timeout_ms } = await broker.call("GET", `/api/v1/destinations/${id}`);
   assert.deepEqual({ filter, ordering, retry, rate_limit_per_s, headers, timeout_ms }, {
     filter: "data.rows > 10", ordering: "run_id", retry: { enabled: true, schedule_s: [1, 60, 3600] },
@@ -217,7 +217,7 @@ scene("settings are changed, what is wrong with them is said, and what others ch
   await button(page, "Save").click();
   await page.getByRole("heading", { name: "Settings" }).waitFor();
   const cleared = await broker.call("GET", `/api/v1/destinations/${id}`);
-  assert.deepEqual([cleared.filter, cleared.rate_limit_per_s, cleared.description], [null, null, "Changed"]);
+  assert.deepEqual([cleared.filter, cleared.rate_limit_per_s, cleared.description], [null, null, "Renamed"]);
   await person.leave();
 });
 
