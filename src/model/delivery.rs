@@ -134,24 +134,28 @@ impl ConsumerState {
     }
 
     /// Takes in the outcome of an attempt and the place that follows from it. `place` never moves back.
-    /// An attempt that was under way when its event was given up brings it not back.
-    pub fn apply(&mut self, sequence: Sequence, attempts: u32, verdict: Verdict, place: Sequence) {
+    /// An attempt that was under way when its event was given up brings it not back. Gives whether the retry that waits
+    /// for this event has changed.
+    pub fn apply(&mut self, sequence: Sequence, attempts: u32, verdict: Verdict, place: Sequence) -> bool {
         let is_over = self.has_outcome(sequence) && !self.retries.contains_key(&sequence);
-        match verdict {
-            Verdict::Retry { .. } if is_over => {}
+        let waits_otherwise = match verdict {
+            Verdict::Retry { .. } if is_over => false,
             Verdict::Retry { at } => {
                 let requeued = self.retries.get(&sequence).and_then(|known| known.requeued);
                 self.retries.insert(sequence, RetryState { attempts, due: at, requeued });
+                true
             }
             Verdict::Delivered | Verdict::Dead | Verdict::Expired | Verdict::Cancelled => {
                 let known = self.retries.remove(&sequence);
                 self.tally(known, verdict == Verdict::Delivered);
+                known.is_some()
             }
-        }
+        };
         if sequence > self.place {
             self.settled.insert(sequence);
         }
         self.move_to(place);
+        waits_otherwise
     }
 
     fn has_outcome(&self, sequence: Sequence) -> bool {

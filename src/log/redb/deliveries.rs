@@ -3,8 +3,9 @@
 //! A row begins with a byte that tells what the attempt meant, so that a list by status fetches only what it shows.
 //! The attempts of an event are never in an older segment than the event.
 
+use super::attempt_row::decode;
 use super::fault::ReadFault;
-use super::journal::{verdict_of, verdict_parts};
+use super::journal::verdict_of;
 use super::schema::ATTEMPTS;
 use super::segment::Segment;
 use super::shared::Shared;
@@ -22,21 +23,6 @@ const MOST_RECORDS: usize = 5_000;
 /// More attempts of one delivery than any schedule makes.
 const MOST_ATTEMPTS: usize = 1000;
 
-/// The room most attempts take.
-const ROW_BYTES: usize = 1024;
-
-/// An attempt as it is stored.
-pub(super) fn encode(attempt: &AttemptRecord) -> Vec<u8> {
-    let mut row = Vec::with_capacity(ROW_BYTES);
-    row.push(verdict_parts(attempt.verdict).0);
-    serde_json::to_writer(&mut row, attempt).expect("an attempt is plain data");
-    row
-}
-
-fn decode(row: &[u8]) -> Option<AttemptRecord> {
-    serde_json::from_slice(row.get(1..)?).ok()
-}
-
 /// Attempts of a destination, oldest first.
 pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<AttemptRecord>, LogError> {
     let (low, high) = query.sequence.map_or((0, u64::MAX), |sequence| (sequence.0, sequence.0));
@@ -52,7 +38,8 @@ pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<Atte
                 if attempts.len() >= query.limit {
                     break;
                 }
-                attempts.extend(decode(row?.1.value()));
+                let (key, value) = row?;
+                attempts.extend(decode(key.value(), value.value()));
             }
             Ok(())
         });
@@ -146,7 +133,7 @@ fn record(
     let key = (query.destination.0, sequence, last.attempt);
     let record = last.segment.read(&*shared.disk, |transaction| {
         let row = transaction.open_table(ATTEMPTS)?.get(key)?;
-        Ok(row.and_then(|row| decode(row.value())))
+        Ok(row.and_then(|row| decode(key, row.value())))
     });
     let Some(mut record) = shared.unless_damaged(record)?.flatten() else { return Ok(None) };
     if record.event.is_none() {

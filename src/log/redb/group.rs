@@ -2,6 +2,7 @@
 //!
 //! A group holds requests that become durable together; a request that is refused leaves no trace in it.
 
+use super::attempt_row;
 use super::columns::{Entry, key_hash};
 use super::invocations;
 use super::journal;
@@ -11,9 +12,7 @@ use super::schema::{checked, unchecked};
 use super::shared::Shared;
 use crate::clock;
 use crate::log::{Change, Commit, CommitKey, Committed, LogError};
-use crate::model::{
-    AttemptRecord, EncodeAs, EventDraft, EventId, Sequence, StoredEvent, TenantId, Timestamp, UnixMillis,
-};
+use crate::model::{EncodeAs, EventDraft, EventId, Sequence, StoredEvent, TenantId, Timestamp, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ pub(super) struct Group<'a> {
     pub(super) rows: Vec<Vec<u8>>,
     pub(super) bytes: usize,
     pub(super) journal: Vec<journal::Entry>,
-    pub(super) attempts: Vec<AttemptRecord>,
+    pub(super) attempts: Vec<(attempt_row::Key, Vec<u8>)>,
     pub(super) invocations: Vec<invocations::Row>,
     pub(super) keys: Vec<(u64, Vec<u8>)>,
     by_id: HashMap<(TenantId, EventId), Arc<StoredEvent>>,
@@ -113,7 +112,7 @@ impl<'a> Group<'a> {
                 continue;
             }
             if let Change::Outcome { attempt, .. } = &change {
-                self.attempts.push((**attempt).clone());
+                self.attempts.push(attempt_row::encode(attempt));
             }
             self.invocations.extend(invocations::rows_of(&mut change));
             self.journal.push(journal::Entry::of(change));

@@ -4,6 +4,7 @@
 //! changes besides events as a journal entry. The control file is a checkpoint of those journals. So a commit
 //! is atomic with one fsync, opening after a crash repairs one bounded file, and retention is removing files.
 
+mod attempt_row;
 mod bloom;
 mod columns;
 mod control;

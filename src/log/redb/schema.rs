@@ -16,7 +16,7 @@ pub(super) const JOURNAL: TableDefinition<u64, &[u8]> = TableDefinition::new("jo
 pub(super) const IDS: TableDefinition<(u64, u64), ()> = TableDefinition::new("ids");
 /// Hash of tenant and idempotency key to what it was used for.
 pub(super) const KEYS: TableDefinition<u64, &[u8]> = TableDefinition::new("keys");
-/// (destination, sequence, attempt) to what the attempt meant (a byte) and its record as JSON.
+/// (destination, sequence, attempt) to what the attempt meant and its record (see `attempt_row`).
 pub(super) const ATTEMPTS: TableDefinition<(u128, u64, u32), &[u8]> = TableDefinition::new("attempts");
 /// (tenant, sequence, slot, attempt) to what happened, as checked JSON; slot 65535 has how a PRE event's run ended.
 pub(super) const INVOCATIONS: TableDefinition<(u32, u64, u16, u32), &[u8]> =

@@ -85,10 +85,11 @@ fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
     match entry {
         Entry::Outcome { destination, sequence, attempts, verdict, place, heard } => {
             if let Some(consumer) = kept.consumers.get_mut(destination) {
-                consumer.apply(*sequence, *attempts, *verdict, *place);
+                if consumer.apply(*sequence, *attempts, *verdict, *place) {
+                    dirty.retries.insert((*destination, *sequence));
+                }
                 consumer.health.hear(*heard);
                 dirty.consumers.insert(*destination);
-                dirty.retries.insert((*destination, *sequence));
             }
         }
         Entry::Requeue(requeue) => {

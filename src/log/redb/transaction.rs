@@ -1,7 +1,6 @@
 //! The one transaction of a commit.
 
 use super::columns;
-use super::deliveries;
 use super::group::Group;
 use super::journal;
 use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, checked};
@@ -45,9 +44,8 @@ pub(super) fn write_group(
     }
     if !group.attempts.is_empty() {
         let mut attempts = transaction.open_table(ATTEMPTS)?;
-        for attempt in &group.attempts {
-            let row = deliveries::encode(attempt);
-            attempts.insert((attempt.destination.0, attempt.sequence.0, attempt.attempt), row.as_slice())?;
+        for (key, row) in &group.attempts {
+            attempts.insert(*key, row.as_slice())?;
         }
     }
     if !group.invocations.is_empty() {

@@ -47,7 +47,8 @@ impl Writer {
 
     pub(super) fn watch_space(&mut self) {
         let is_full = matches!(self.shared.trouble(), Some(LogError::StorageFull));
-        match (self.has_room(), is_full) {
+        let has_room = self.has_room();
+        match (has_room, is_full) {
             (false, false) if !self.is_broken() => {
                 tracing::error!(
                     min_free = self.limits.min_free,
@@ -61,7 +62,7 @@ impl Writer {
             }
             _ => {}
         }
-        if self.has_room() && !self.is_broken() {
+        if has_room && !self.is_broken() {
             self.keep_ballast();
         }
     }
