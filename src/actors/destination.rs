@@ -178,7 +178,8 @@ impl DestinationActor {
         let query = Query { up_to: sequence, ..query };
         let mut request = recipient.note(replay, clock::now());
         let plain = request.clone();
-        let attempt_made = async move {
+        // In a box: it is large, and would be moved again and again.
+        let attempt_made = Box::pin(async move {
             let event = match known {
                 Some(event) => event,
                 None => match fetch(&*log, query).await {
@@ -189,7 +190,7 @@ impl DestinationActor {
             let outgoing = recipient.request(&event, attempt, replay, clock::now());
             request.is_cloudevent = recipient.sends_cloudevent(&event);
             (Some(event), request, Ok(client.send(outgoing).await))
-        };
+        });
         let (actor, url) = (context.address(), self.url);
         let attempt = actix_rt::spawn(async move {
             // Whatever happens in an attempt, its slot is given back.

@@ -4,22 +4,22 @@ use super::dial::Dialer;
 use super::heads::Unanswered;
 use super::proxy::Proxy;
 use super::resolve::{SystemResolver, Together};
-use super::target::Ready;
 use super::wire::Dial;
 use super::{Answer, Outgoing, Response, SendError};
 use crate::clock;
 use crate::config::DeliveryConfig;
 use crate::webhook::address::Policy;
 use awc::error::{ConnectError, SendRequestError};
+use awc::http::header::HeaderValue;
 use awc::http::{Method, header};
-use awc::{Client, ClientRequest, ClientResponse, Connector};
-use bytes::BytesMut;
+use awc::{Client, ClientResponse, Connector, FrozenClientRequest};
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use rustls::ClientConfig;
-use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// No more of an answer's body is read, and this much of it is kept.
 const READ_BYTES: usize = 64 * 1024;
@@ -65,22 +65,6 @@ impl Reading {
     const A_LITTLE: Self = Self { read: READ_BYTES, keep: KEPT_BYTES, whole: false };
 }
 
-/// When an exchange must be over.
-#[derive(Debug, Clone, Copy)]
-struct Deadline {
-    begun: Instant,
-    timeout: Duration,
-}
-
-impl Deadline {
-    /// What comes of a future in time.
-    async fn bound<T>(&self, future: impl Future<Output = T>) -> Result<T, SendError> {
-        let left = self.timeout.saturating_sub(self.begun.elapsed());
-        let late = |_| SendError::Timeout(self.timeout.as_millis() as u64);
-        tokio::time::timeout(left, future).await.map_err(late)
-    }
-}
-
 impl WebhookClient {
     /// A client for this thread. It knows no proxy but that of the config.
     pub fn new(config: &DeliveryConfig, tls: Arc<ClientConfig>) -> Self {
@@ -109,39 +93,39 @@ impl WebhookClient {
 
     async fn send_reading(&self, outgoing: Outgoing, reading: Reading) -> Answer {
         let (at, begun) = (clock::now(), clock::instant());
-        let deadline = Deadline { begun, timeout: outgoing.timeout };
-        let result = self.exchange(&outgoing, reading, deadline).await;
+        let result = self.exchange(outgoing, reading).await;
         Answer { at, latency_ms: begun.elapsed().as_millis() as u32, result }
     }
 
-    async fn exchange(
-        &self,
-        outgoing: &Outgoing,
-        reading: Reading,
-        deadline: Deadline,
-    ) -> Result<Response, SendError> {
-        let to = outgoing.to.ready()?;
-        let mut answer = deadline.bound(self.head(to, outgoing)).await??;
-        let headers = answer.headers().iter().take(KEPT_HEADERS);
-        let headers = headers
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        let mut kept = BytesMut::new();
-        let end = match deadline.bound(read_body(&mut answer, reading, &mut kept)).await {
-            Ok(end) => end,
-            Err(late) => Err(late),
+    async fn exchange(&self, outgoing: Outgoing, reading: Reading) -> Result<Response, SendError> {
+        let timeout = outgoing.timeout;
+        let (mut answered, mut kept) = (None, BytesMut::new());
+        let late = |_| SendError::Timeout(timeout.as_millis() as u64);
+        let end = {
+            // Pinned where it is made: it is large, and would be moved.
+            let whole = pin!(async {
+                let mut answer = self.head(outgoing).await?;
+                answered = Some((answer.status().as_u16(), headers_of(&answer)));
+                read_body(&mut answer, reading, &mut kept).await
+            });
+            tokio::time::timeout(timeout, whole).await.map_err(late).flatten()
         };
-        match end {
-            Err(error) if reading.whole => Err(error),
+        match (answered, end) {
+            (None, Err(error)) => Err(error),
+            (_, Err(error)) if reading.whole => Err(error),
             // The status decides; a body that breaks off changes nothing.
-            _ => Ok(Response { status: answer.status().as_u16(), headers, body: kept.freeze() }),
+            (answered, _) => {
+                let (status, headers) = answered.unwrap_or_default();
+                Ok(Response { status, headers, body: kept.freeze() })
+            }
         }
     }
 
     /// Makes the request up to the head of its answer, on a kept connection if there is one.
-    async fn head(&self, to: &Ready, outgoing: &Outgoing) -> Result<ClientResponse, SendError> {
+    async fn head(&self, outgoing: Outgoing) -> Result<ClientResponse, SendError> {
+        let (request, body) = self.request(outgoing)?;
         loop {
-            match self.request(to, outgoing).send_body(outgoing.body.clone()).await {
+            match request.send_body(body.clone()).await {
                 Ok(answer) => return Ok(answer),
                 // The endpoint had closed a kept one and answered nothing: so once more. The kept ones run out.
                 Err(error) if unanswered(&error) == Some(Unanswered::Closed { was_kept: true }) => {}
@@ -150,20 +134,31 @@ impl WebhookClient {
         }
     }
 
-    fn request(&self, to: &Ready, outgoing: &Outgoing) -> ClientRequest {
+    /// The request, ready to be made more than once.
+    fn request(&self, outgoing: Outgoing) -> Result<(FrozenClientRequest, Bytes), SendError> {
+        let to = outgoing.to.ready()?;
         // TLS is spoken below the library.
         let client = if to.is_tls { &self.tls } else { &self.plain };
         let mut request = client.request(Method::POST, to.uri.clone());
-        request = request.insert_header((header::HOST, to.host.clone()));
-        for (name, value) in &outgoing.headers {
-            request = request.append_header((name.name().clone(), value.clone()));
-        }
         let through = self.proxy.as_ref().filter(|_| !to.is_tls);
         if let Some(credentials) = through.and_then(Proxy::credentials) {
             request = request.insert_header((header::PROXY_AUTHORIZATION, credentials));
         }
-        request
+        let headers = request.headers_mut();
+        headers.reserve(outgoing.headers.len() + 2);
+        headers.insert(header::HOST, to.host.clone());
+        for (name, value) in outgoing.headers {
+            headers.append(name.into_name(), value);
+        }
+        let frozen = request.freeze().map_err(|error| SendError::Connect(error.to_string()))?;
+        Ok((frozen, outgoing.body))
     }
+}
+
+fn headers_of(answer: &ClientResponse) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = answer.headers().iter().take(KEPT_HEADERS);
+    headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 fn library(dial: Dial) -> Client {

@@ -2,7 +2,7 @@
 
 use super::Outgoing;
 use super::bodies::{body, media_type};
-use super::headers::{SIGNATURE, USER_AGENT, delivery_id, redacted};
+use super::headers::{SIGNATURE, USER_AGENT, delivery_id_prefix, redacted};
 use super::names::{self, Name, value};
 use super::signature::{LiveSecret, Signer};
 use super::target::Endpoint;
@@ -29,7 +29,8 @@ pub struct Recipient {
     custom: Vec<(Name, HeaderValue)>,
     note: RequestNote,
     signers: Vec<(LiveSecret, Signer)>,
-    id: crate::model::DestinationId,
+    /// What the ids of its deliveries begin with.
+    id_prefix: String,
 }
 
 impl Recipient {
@@ -46,7 +47,7 @@ impl Recipient {
             custom: ready(&destination.headers),
             note: note_of(destination),
             signers: secrets.iter().map(|secret| (secret.clone(), Signer::new(secret.text()))).collect(),
-            id: destination.id,
+            id_prefix: delivery_id_prefix(destination.id),
         }
     }
 
@@ -81,9 +82,10 @@ impl Recipient {
         push(&names::WEBHOOK_ID, event.id().as_str().to_owned());
         push(&names::WEBHOOK_TIMESTAMP, seconds.to_string());
         push(&names::EVENT, event.event_type().as_str().to_owned());
-        push(&names::DELIVERY, delivery_id(self.id, event.sequence()));
+        let sequence = event.sequence().to_string();
+        push(&names::DELIVERY, [self.id_prefix.as_str(), &sequence].concat());
         push(&names::ATTEMPT, attempt.to_string());
-        push(&names::SEQUENCE, event.sequence().to_string());
+        push(&names::SEQUENCE, sequence);
         if let Some(replay) = replay {
             push(&names::REPLAY, replay.to_string());
         }
@@ -107,7 +109,10 @@ impl Recipient {
 
 impl fmt::Debug for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recipient").field("id", &self.id).field("url", &self.to.url()).finish_non_exhaustive()
+        f.debug_struct("Recipient")
+            .field("deliveries", &self.id_prefix)
+            .field("url", &self.to.url())
+            .finish_non_exhaustive()
     }
 }
 

@@ -85,8 +85,12 @@ pub fn parse_delivery_id(text: &str) -> Option<(DestinationId, Sequence)> {
 
 /// The id of the delivery of an event to a destination, the same for every attempt.
 pub fn delivery_id(destination: DestinationId, sequence: Sequence) -> String {
-    let id = destination.to_string();
-    format!("dlv_{}_{sequence}", id.trim_start_matches("dst_"))
+    format!("{}{sequence}", delivery_id_prefix(destination))
+}
+
+/// What the ids of all deliveries to a destination begin with; the event's place follows.
+pub fn delivery_id_prefix(destination: DestinationId) -> String {
+    format!("dlv_{}_", destination.to_string().trim_start_matches("dst_"))
 }
 
 /// What is wrong with headers that a user wants to add, by name.

@@ -28,8 +28,8 @@ impl Name {
     }
 
     /// As the HTTP library wants it.
-    pub(super) fn name(&self) -> &HeaderName {
-        &self.name
+    pub(super) fn into_name(self) -> HeaderName {
+        self.name
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn ours_are_shown_as_they_are_sent() {
         for name in [&USER_AGENT, &WEBHOOK_ID, &EVENT, &DEADLINE, &CAUSE, &TEST] {
-            assert_eq!(name.shown().to_ascii_lowercase(), name.name().as_str());
+            assert_eq!(name.shown().to_ascii_lowercase(), name.name.as_str());
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use super::tests::{close, draft};
 use super::*;
+use crate::clock;
 use crate::config::StorageConfig;
-use crate::log::{Change, DeliveryQuery, LastAttempt, LastAttemptsQuery, MemoryLog};
+use crate::log::{
+    AttemptQuery, Change, DeliveryQuery, LastAttempt, LastAttemptsQuery, MemoryLog, Order as ReadOrder, Page,
+};
 use crate::model::{
     AttemptRecord, BodyFormat, Destination, DestinationStatus, EventFilter, EventNote, EventType, Heard,
     Ordering, RequestNote, RetryPolicy, Timestamp, TypePattern, UnixMillis, Verdict, Verification,
@@ -147,6 +150,93 @@ fn follow_up(log: &dyn EventLog, limit: usize) -> Vec<(Sequence, u32, std::mem::
         after = page.scanned_to;
     }
     found
+}
+
+#[test]
+fn files_that_attempts_alone_fill_are_followed_by_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = StorageConfig {
+        path: folder.path().to_owned(),
+        min_free: 0,
+        segment_bytes: 1,
+        ..StorageConfig::default()
+    };
+    let log = RedbLog::open(&small, DAY).unwrap();
+    let put = vec![Change::PutDestination(Box::new(destination()))];
+    block_on(log.commit(Commit { changes: put, ..Commit::default() })).unwrap();
+    let publish = |log: &RedbLog| {
+        let commit =
+            Commit { tenant: Some(TENANT), events: vec![draft("a", None, "{}")], ..Commit::default() };
+        block_on(log.commit(commit)).unwrap().events[0].sequence()
+    };
+    assert_eq!(publish(&log), Sequence(1));
+    let retry = Verdict::Retry { at: UnixMillis(1) };
+    for hundred in 0..300 {
+        let changes = (1..=100).map(|one| outcome(1, hundred * 100 + one, retry)).collect();
+        block_on(log.commit(Commit { changes, ..Commit::default() })).unwrap();
+    }
+    let check = |log: &RedbLog| {
+        let query = AttemptQuery { destination: DESTINATION, sequence: Some(Sequence(1)), limit: usize::MAX };
+        let attempts: Vec<u32> =
+            block_on(log.attempts(query)).unwrap().iter().map(|one| one.attempt).collect();
+        assert_eq!(attempts, (1..=30_000).collect::<Vec<_>>());
+        assert_eq!(log.consumer(DESTINATION).unwrap().retries[&Sequence(1)].attempts, 30_000);
+        assert!(log.stats().segments > 2, "{:?}", log.stats());
+    };
+    check(&log);
+    close(&log);
+    drop(log);
+    let log = RedbLog::open(&small, DAY).unwrap();
+    check(&log);
+    // Places of files without events are left out, and never given again.
+    let next = publish(&log);
+    assert!(next > Sequence(2), "{next}");
+    assert_eq!(follow(&*log, None, &EventFilter::default(), 10).len(), 1);
+    let mut all = Query {
+        tenant: TENANT,
+        filter: EventFilter::default(),
+        from: Sequence::ZERO,
+        up_to: Sequence(u64::MAX),
+        order: ReadOrder::Ascending,
+        limit: 10,
+        max_bytes: usize::MAX,
+    };
+    let places = |page: Page| page.events.iter().map(|event| event.sequence()).collect::<Vec<_>>();
+    assert_eq!(places(block_on(log.read(all.clone())).unwrap()), [Sequence(1), next]);
+    (all.order, all.from) = (ReadOrder::Descending, Sequence(u64::MAX));
+    assert_eq!(places(block_on(log.read(all)).unwrap()), [next, Sequence(1)]);
+    close(&log);
+}
+
+#[test]
+fn retention_by_size_removes_files_that_attempts_fill() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = StorageConfig {
+        path: folder.path().to_owned(),
+        min_free: 0,
+        segment_bytes: 1,
+        max_bytes: 5 << 20,
+        ..StorageConfig::default()
+    };
+    let log = RedbLog::open(&small, DAY).unwrap();
+    let put = vec![Change::PutDestination(Box::new(destination()))];
+    let events = vec![draft("a", None, "{}")];
+    block_on(log.commit(Commit { tenant: Some(TENANT), events, changes: put, ..Commit::default() })).unwrap();
+    let (mut made, mut files) = (0, 0);
+    while files < 12 || log.bounds().borrow().oldest == Sequence(1) {
+        let changes = (1..=100).map(|one| outcome(1, made + one, Verdict::Delivered)).collect();
+        block_on(log.commit(Commit { changes, ..Commit::default() })).unwrap();
+        made += 100;
+        // A file holds less than 10,000 of them.
+        files = made / 10_000;
+        assert!(files < 100, "nothing was trimmed: {:?}", log.stats());
+    }
+    let begin = clock::instant();
+    while log.stats().segments > 8 {
+        assert!(begin.elapsed() < Duration::from_secs(120), "{:?}", log.stats());
+        std::thread::yield_now();
+    }
+    close(&log);
 }
 
 proptest! {

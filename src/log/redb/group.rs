@@ -19,6 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// What an event takes besides its row: its columns, its key, and what pages leave free.
+const EVENT_EXTRA: usize = 100;
+
+/// The same of any other row.
+const ROW_EXTRA: usize = 48;
+
 /// Where an answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Committed, LogError>>;
 
@@ -39,7 +45,6 @@ pub(super) struct Group<'a> {
     /// For each event whether its id was given.
     given: Vec<bool>,
     pub(super) rows: Vec<Vec<u8>>,
-    pub(super) bytes: usize,
     pub(super) journal: Vec<journal::Entry>,
     pub(super) attempts: Vec<(attempt_row::Key, Vec<u8>)>,
     pub(super) invocations: Vec<invocations::Row>,
@@ -69,7 +74,6 @@ impl<'a> Group<'a> {
             events: Vec::new(),
             given: Vec::new(),
             rows: Vec::new(),
-            bytes: 0,
             journal: Vec::new(),
             attempts: Vec::new(),
             invocations: Vec::new(),
@@ -82,6 +86,15 @@ impl<'a> Group<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.journal.is_empty() && self.keys.is_empty()
+    }
+
+    /// About what its rows take in a file, without the journal's.
+    pub(super) fn bytes(&self) -> u64 {
+        let events = self.rows.iter().map(|row| row.len() + EVENT_EXTRA).sum::<usize>();
+        let attempts = self.attempts.iter().map(|(_, row)| row.len() + ROW_EXTRA).sum::<usize>();
+        let invocations = self.invocations.iter().map(|(_, row)| row.len() + ROW_EXTRA).sum::<usize>();
+        let keys = self.keys.iter().map(|(_, row)| row.len() + ROW_EXTRA).sum::<usize>();
+        (events + attempts + invocations + keys) as u64
     }
 
     pub(super) fn stored_at(&self) -> UnixMillis {
@@ -164,9 +177,7 @@ impl<'a> Group<'a> {
         if given {
             self.by_id.insert((event.tenant(), event.id().clone()), Arc::clone(&event));
         }
-        let row = row::encode(&event);
-        self.bytes += row.len();
-        self.rows.push(row);
+        self.rows.push(row::encode(&event));
         self.given.push(given);
         self.next = event.sequence().next();
         self.events.push(event);

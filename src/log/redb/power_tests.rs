@@ -43,15 +43,19 @@ struct Acknowledged {
     next_id: u64,
 }
 
-/// Publishes until the power goes or enough is done.
-fn work(log: &RedbLog, acknowledged: &mut Acknowledged, dice: &mut Dice) {
+/// Publishes and changes tenants until the power goes or enough is done. Now and then one write fails.
+fn work(log: &RedbLog, disk: &SimulatedDisk, acknowledged: &mut Acknowledged, dice: &mut Dice) {
     for _ in 0..dice.below(40) {
-        let count = 1 + dice.below(5);
+        let stumbles = dice.below(20) == 0;
+        if stumbles {
+            disk.stumble();
+        }
+        let count = dice.below(6);
         let size = if dice.below(8) == 0 { 9000 } else { 200 };
         let events: Vec<EventDraft> = (0..count).map(|n| draft(acknowledged.next_id + n, size)).collect();
         acknowledged.next_id += count;
         let tenant = acknowledged.tenants + 1;
-        let adds_tenant = dice.below(4) == 0;
+        let adds_tenant = count == 0 || dice.below(4) == 0;
         let tenant = Tenant {
             number: TenantId(tenant),
             name: format!("t{tenant}"),
@@ -59,7 +63,11 @@ fn work(log: &RedbLog, acknowledged: &mut Acknowledged, dice: &mut Dice) {
         };
         let changes = if adds_tenant { vec![Change::PutTenant(tenant)] } else { vec![] };
         let commit = Commit { tenant: Some(TENANT), events, key: None, changes };
-        let Ok(committed) = block_on(log.commit(commit)) else { return };
+        let committed = match block_on(log.commit(commit)) {
+            Ok(committed) => committed,
+            Err(_) if stumbles => continue,
+            Err(_) => return,
+        };
         for event in committed.events {
             assert!(
                 acknowledged.events.insert(event.sequence().0, event.data()).is_none(),
@@ -116,7 +124,7 @@ fn live_through(seed: u64, losses: u64, lies: bool) -> Result<u64, String> {
         let disk = SimulatedDisk::new(image, 2 + dice.below(250), lies, seed * 1000 + loss);
         // The power may go while the log is being opened, and while it is being closed.
         if let Ok(log) = open(&disk) {
-            work(&log, &mut acknowledged, &mut dice);
+            work(&log, &disk, &mut acknowledged, &mut dice);
             block_on(log.close());
         }
         let after = SimulatedDisk::new(disk.crash(), u64::MAX, false, seed);
@@ -148,6 +156,31 @@ fn five_thousand_losses_of_power_lose_nothing_acknowledged() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert!(total >= LOSSES);
+}
+
+#[test]
+fn a_write_that_fails_takes_nothing_with_it_that_a_file_without_events_has() {
+    let disk = SimulatedDisk::new(Image::new(), u64::MAX, false, 1);
+    let log = open(&disk).unwrap();
+    let put = |number: u32| {
+        let tenant = Tenant {
+            number: TenantId(number),
+            name: format!("t{number}"),
+            created_at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+        };
+        let changes = vec![Change::PutTenant(tenant)];
+        block_on(log.commit(Commit { changes, ..Commit::default() }))
+    };
+    put(1).unwrap();
+    disk.stumble();
+    assert!(matches!(put(2), Err(LogError::CommitUnknown { .. })));
+    put(3).unwrap();
+    let after = SimulatedDisk::new(disk.crash(), u64::MAX, false, 1);
+    let again = open(&after).unwrap();
+    let kept: Vec<u32> = again.management().tenants.keys().map(|number| number.0).collect();
+    assert_eq!(kept, [1, 3]);
+    block_on(log.close());
+    block_on(again.close());
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Resul
         newest_stored_at: 0,
     };
     let keys = transaction.open_table(KEYS)?;
-    let mut ids = Bloom::for_items(items.min(keys.len()? as usize + items));
+    let mut ids = Bloom::for_items(items + keys.len()? as usize);
     let mut labels = std::collections::HashSet::new();
     for row in columns.iter()? {
         let (first, row) = row?;

@@ -46,6 +46,8 @@ struct State {
     files: BTreeMap<u64, SimulatedFile>,
     operations: u64,
     dies_at: u64,
+    /// The next operation fails, the one after it does not.
+    stumbles: bool,
     lies: bool,
     dice: Dice,
 }
@@ -54,6 +56,9 @@ impl State {
     /// One more operation; the one at which the power goes fails, and all after it.
     fn step(&mut self) -> io::Result<()> {
         self.operations += 1;
+        if std::mem::take(&mut self.stumbles) {
+            return Err(io::Error::from(ErrorKind::Other));
+        }
         if self.operations >= self.dies_at { Err(io::Error::from(ErrorKind::Other)) } else { Ok(()) }
     }
 
@@ -78,8 +83,14 @@ impl SimulatedDisk {
         };
         let names = image.keys().cloned().zip(0..).collect();
         let files = (0..).zip(image.into_values().map(file)).collect();
-        let state = State { names, files, operations: 0, dies_at, lies, dice: Dice::new(seed) };
+        let state =
+            State { names, files, operations: 0, dies_at, stumbles: false, lies, dice: Dice::new(seed) };
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The next operation fails, as when the disk is full for a moment.
+    pub(super) fn stumble(&self) {
+        self.0.lock().unwrap().stumbles = true;
     }
 
     /// What a loss of power leaves.

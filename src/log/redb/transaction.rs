@@ -2,7 +2,6 @@
 
 use super::columns;
 use super::group::Group;
-use super::journal;
 use super::schema::{ATTEMPTS, COLUMNS, EVENTS, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, checked};
 use redb::{Database, Durability};
 
@@ -13,7 +12,7 @@ pub(super) fn write_group(
     columns: &[u8],
     entries: &[columns::Entry],
     names: (usize, &[Box<str>]),
-    commit: u64,
+    (commit, journal): (u64, &[u8]),
 ) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
@@ -55,9 +54,7 @@ pub(super) fn write_group(
         }
     }
     if !group.journal.is_empty() {
-        transaction
-            .open_table(JOURNAL)?
-            .insert(commit, journal::encode(commit, &group.journal).as_slice())?;
+        transaction.open_table(JOURNAL)?.insert(commit, journal)?;
     }
     transaction.commit()?;
     Ok(())

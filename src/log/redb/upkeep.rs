@@ -164,19 +164,16 @@ impl Writer {
         })
     }
 
-    /// The first event of a log that fits: the surplus is taken from the oldest segment at its mean event size.
+    /// The first event of a log that fits: the surplus is taken from the oldest segments, whole.
     fn oldest_by_size(&self, oldest: Sequence) -> Sequence {
         let segments = self.shared.segments.load();
         let sizes: Vec<u64> = segments.iter().map(|segment| self.shared.disk.size(&segment.file)).collect();
         let mut surplus = sizes.iter().sum::<u64>().saturating_sub(self.limits.max_bytes);
         let mut position = oldest;
         for (segment, size) in segments.iter().zip(sizes) {
-            let is_active = Arc::ptr_eq(segment, &self.active);
-            let events = (segment.last_sequence() + 1).saturating_sub(segment.about.first_sequence);
-            if surplus == 0 || is_active || events == 0 {
+            if surplus == 0 || Arc::ptr_eq(segment, &self.active) {
                 break;
             }
-            // A file gives its space back only as a whole.
             position = position.max(Sequence(segment.last_sequence()).next());
             surplus = surplus.saturating_sub(size);
         }

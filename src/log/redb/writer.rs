@@ -4,6 +4,7 @@
 use super::columns;
 use super::control::{Control, Dirty};
 use super::group::{Group, Request};
+use super::journal;
 use super::schema::{About, FORMAT};
 use super::segment::{self, Segment};
 use super::shared::Shared;
@@ -180,11 +181,13 @@ impl Writer {
         });
         let columns = columns::encode(self.next.0, group.stored_at().0, &entries);
         let commit = if group.journal.is_empty() { self.commit } else { self.commit + 1 };
-        let written = self
-            .active
-            .write(|database| write_group(database, group, &columns, &entries, (known, &new_names), commit));
+        let journal = journal::encode(commit, &group.journal);
+        let written = self.active.write(|database| {
+            write_group(database, group, &columns, &entries, (known, &new_names), (commit, &journal))
+        });
         if written.is_ok() {
             self.commit = commit;
+            self.active_bytes += group.bytes() + journal.len() as u64;
             self.active.advance(group.next.previous().0, commit, &new_names);
         }
         written
@@ -193,7 +196,6 @@ impl Writer {
     /// The group is durable: now it is seen, then it is answered.
     pub(super) fn settle(&mut self, group: Group<'_>) {
         self.next = group.next;
-        self.active_bytes += group.bytes as u64 + group.events.len() as u64 * 100;
         let oldest = self.shared.apply(&group.journal, &mut self.dirty);
         if !group.events.is_empty() {
             self.shared.tail.push(&group.events);
@@ -263,6 +265,10 @@ impl Writer {
 
     /// Begins a new segment. The old one is sealed aside.
     pub(super) fn roll(&mut self) -> Result<(), redb::Error> {
+        if self.next.0 == self.active.about.first_sequence {
+            // A file is named by its first place. One that has no event keeps that name, and what else it holds.
+            self.next = self.next.next();
+        }
         let about = About {
             format: FORMAT,
             first_sequence: self.next.0,
