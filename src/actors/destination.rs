@@ -208,11 +208,8 @@ impl DestinationActor {
         }
         self.attempts.remove(&sequence);
         let outcome = match &answer {
-            Ok(answer) => match outcome_of(answer) {
-                // It is another URL by now, which may take it.
-                Outcome::Gone if url != self.url => Outcome::Failure { retry_after_ms: None },
-                outcome => outcome,
-            },
+            Ok(answer) if url != self.url => outcome_of(answer).of_an_earlier_url(),
+            Ok(answer) => outcome_of(answer),
             Err(outcome) => *outcome,
         };
         let answer = answer.unwrap_or_else(|outcome| Answer {

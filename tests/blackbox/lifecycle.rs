@@ -298,25 +298,36 @@ fn a_gone_endpoint_is_told_of_once_and_can_come_back() {
 }
 
 #[test]
-fn an_answer_of_the_old_url_does_not_end_the_new_one() {
-    let server = Server::start();
-    let (asked, is_asked) = std::sync::mpsc::channel();
-    let answers = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&answers);
-    let slow = Receiver::start(move |_| {
-        asked.send(()).ok();
-        Reply::When(Arc::clone(&flag), Box::new(Reply::status(410)))
-    });
-    let new = Receiver::willing();
-    let made = server.post(DESTINATIONS, &with(&slow, json!({"events": ["a"]}))).must(201);
-    server.publish_many("a", 1);
-    is_asked.recv().unwrap();
-    let patch = Request::new("PATCH", &path_of(&made)).key(ADMIN).json(&json!({"url": new.url()}));
-    server.send(&patch).must(200);
-    answers.store(true, Ordering::SeqCst);
-    slow.wait_for(1);
-    assert_eq!(new.wait_for(1)[0].attempt(), 2, "what the old one refused is for the new one");
-    assert_eq!(now(&server, &made)["status"], "active");
+fn an_answer_of_the_old_url_says_nothing_against_the_new_one() {
+    for status in [410, 500] {
+        let server = Server::start();
+        let (asked, is_asked) = std::sync::mpsc::channel();
+        let answers = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&answers);
+        let slow = Receiver::start(move |_| {
+            asked.send(()).ok();
+            Reply::When(Arc::clone(&flag), Box::new(Reply::status(status)))
+        });
+        let takes = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&takes);
+        let new = Receiver::start(move |_| Reply::When(Arc::clone(&flag), Box::new(Reply::status(200))));
+        let made = server.post(DESTINATIONS, &with(&slow, json!({"events": ["a"]}))).must(201);
+        server.publish_many("a", 1);
+        is_asked.recv().unwrap();
+        let patch = Request::new("PATCH", &path_of(&made)).key(ADMIN).json(&json!({"url": new.url()}));
+        server.send(&patch).must(200);
+        answers.store(true, Ordering::SeqCst);
+        let deliveries = format!("{}/deliveries", path_of(&made));
+        eventually("the old one's answer is recorded", || {
+            let list = server.send(&Request::get(&deliveries).key(ADMIN)).must(200);
+            (list["data"][0]["attempts"] == 1).then_some(())
+        });
+        let changed = now(&server, &made);
+        assert_eq!((&changed["status"], &changed["failing_since"]), (&json!("active"), &Value::Null));
+        takes.store(true, Ordering::SeqCst);
+        assert_eq!(new.wait_for(1)[0].attempt(), 2, "what the old one refused is for the new one");
+        assert_eq!(now(&server, &made)["status"], "active");
+    }
 }
 
 #[test]

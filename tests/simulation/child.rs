@@ -296,10 +296,7 @@ impl World {
         let Some(actor) = self.actor(id) else { return };
         actor.under_way.remove(&sequence);
         actor.held.insert(sequence);
-        let outcome = match outcome {
-            Outcome::Gone if url != actor.url => Outcome::Failure { retry_after_ms: None },
-            outcome => outcome,
-        };
+        let outcome = if url == actor.url { outcome } else { outcome.of_an_earlier_url() };
         self.judge.answered(id, sequence, outcome, now, &self.bounds);
         self.feed(id, Input::Answered { sequence, outcome, jitter });
     }

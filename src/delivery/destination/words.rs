@@ -88,6 +88,17 @@ pub enum Outcome {
     Trimmed,
 }
 
+impl Outcome {
+    /// What it means when the destination has another URL by now: that one may take it, and nothing is said against it.
+    #[must_use]
+    pub fn of_an_earlier_url(self) -> Self {
+        match self {
+            Self::Failure { .. } | Self::Gone => Self::Interrupted,
+            Self::Success | Self::Interrupted | Self::Unreadable | Self::Trimmed => self,
+        }
+    }
+}
+
 /// Why a destination ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
