@@ -34,14 +34,14 @@ pub(super) fn open(disk: Arc<dyn Disk>, cache_bytes: usize, tail_bytes: usize) -
     let unsealed = full.filter(|segment| segment.summary().is_none() && !segment.is_lost());
     let unsealed: Vec<_> = unsealed.cloned().collect();
     let head = Sequence(segments.last().map_or(0, |segment| segment.last_sequence()));
-    let first = Sequence(segments.first().map_or(1, |segment| segment.about.first_sequence));
     let Checkpoint { commit, oldest, management, kept } = checkpoint;
     let version = management.version;
     let shared = Shared {
         disk,
         segments: ArcSwap::from_pointee(segments),
         tail: Tail::new(tail_bytes, head),
-        bounds: watch::Sender::new(Bounds { oldest: oldest.max(first), head }),
+        // Places between it and the first file were never acknowledged; what is lost is a segment of its own.
+        bounds: watch::Sender::new(Bounds { oldest, head }),
         management: ArcSwap::from_pointee(management),
         management_version: watch::Sender::new(version),
         kept: Mutex::new(kept),
