@@ -111,6 +111,7 @@ pub fn serve(broker: Broker, listener: TcpListener) -> std::io::Result<(Server, 
         Application::new()
             .app_data(app.clone())
             .app_data(hub)
+            .app_data(poll::Lobby::new(Arc::clone(app.broker.log())))
             .configure(move |config| routes::configure(config, &app))
     })
     .workers(workers)

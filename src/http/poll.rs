@@ -5,6 +5,9 @@
 //! looks at nothing beyond the head as it was when the request came, or, when it waited, when it woke.
 
 pub(super) mod api;
+mod lobby;
+
+pub(super) use lobby::Lobby;
 
 use super::App;
 use super::accept::{Format, negotiate};
@@ -18,6 +21,7 @@ use crate::model::{EventFilter, EventId, Scope, Sequence, StoredEvent, TenantId}
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use lobby::Asked;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -95,14 +99,18 @@ pub(crate) async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpRes
     }
     let caller = Caller::of(&request, &app, Scope::EventsRead)?;
     let params = Params::read(request.query_string(), &PARAMETERS)?;
-    let mut head = app.broker.log().bounds();
-    let bounds = *head.borrow_and_update();
+    let head = app.broker.log().bounds();
+    let bounds = *head.borrow();
     let ask = Ask::read(&params, bounds)?;
     let tag = tag_of(&caller, bounds, format);
     if ask.wait.is_zero() && is_known(request.headers(), &tag) {
         return Ok(page::not_modified(tag));
     }
-    let (page, bounds) = page_for(&app, &caller, &ask, &mut head, bounds).await?;
+    let lobby = request.app_data::<Lobby>().ok_or_else(Problem::draining)?;
+    let (page, bounds) = page_for(&app, &caller, &ask, lobby, &head).await?;
+    if !ask.wait.is_zero() && Caller::by_id(&app, caller.key.id).is_none() {
+        return Err(Problem::unauthorized("this key has ended"));
+    }
     let tag = tag_of(&caller, bounds, format);
     if is_known(request.headers(), &tag) {
         return Ok(page::not_modified(tag));
@@ -121,10 +129,11 @@ async fn page_for(
     app: &App,
     caller: &Caller,
     ask: &Ask,
-    head: &mut watch::Receiver<Bounds>,
-    mut bounds: Bounds,
+    lobby: &Lobby,
+    head: &watch::Receiver<Bounds>,
 ) -> Result<(Page, Bounds), Problem> {
     let log = app.broker.log();
+    let mut bounds = *head.borrow();
     let mut page = match log.read(ask.query(caller, ask.start(bounds), bounds.head)).await {
         // Retention moved between looking at what is kept and reading it.
         Err(LogError::Trimmed { oldest, .. }) if ask.cursor.is_none() => {
@@ -140,12 +149,24 @@ async fn page_for(
     tokio::pin!(time_out);
     let mut draining = app.broker.draining();
     loop {
-        tokio::select! {
-            moved = head.changed() => if moved.is_err() { return Err(Problem::draining()) },
-            _ = draining.wait_for(|draining| *draining) => return Ok((page, bounds)),
-            () = &mut time_out => return Ok((page, bounds)),
+        let asked = Asked { tenant: caller.tenant(), filter: ask.filter.clone() };
+        if let Some(mut waiting) = lobby.enter(asked, page.scanned_to) {
+            let is_called = tokio::select! {
+                // A drain is told of before the log closes.
+                biased;
+                _ = draining.wait_for(|draining| *draining) => false,
+                quiet = waiting.call() => {
+                    page.scanned_to = quiet.ok_or_else(Problem::draining)?.max(page.scanned_to);
+                    true
+                }
+                () = &mut time_out => false,
+            };
+            if !is_called {
+                page.scanned_to = waiting.quiet_up_to().max(page.scanned_to);
+                return Ok((page, *head.borrow()));
+            }
         }
-        bounds = *head.borrow_and_update();
+        bounds = *head.borrow();
         if pass_over(&**log, caller, ask, &mut page, bounds.head) {
             continue;
         }

@@ -202,6 +202,25 @@ fn a_long_poll_answers_as_soon_as_something_matches() {
     );
 }
 
+#[test]
+fn a_long_poll_of_a_key_that_ended_meanwhile_is_told_nothing() {
+    let server = start();
+    let key = r#"{"name":"short","scopes":["events:read"]}"#;
+    let made = server.post("/api/v1/keys", ADMIN, "application/json", key).json();
+    let text_of = |member: &str| made[member].as_str().unwrap().to_owned();
+    let (id, token) = (text_of("id"), text_of("key"));
+    std::thread::scope(|scope| {
+        let poll = scope.spawn(|| server.get("/api/v1/events?wait_ms=30000", &token));
+        while metric(&server, "campanile_waiting_polls") == 0 {
+            std::thread::yield_now();
+        }
+        let removed = server.send("DELETE", &format!("/api/v1/keys/{id}"), ADMIN, &[], b"");
+        assert_eq!(removed.status, 204);
+        server.publish_many(1);
+        poll.join().unwrap().problem(401, "unauthorized");
+    });
+}
+
 fn metric(server: &Running, name: &str) -> u64 {
     let page = server.get("/metrics", OPERATOR);
     let line = page.text().lines().find(|line| line.starts_with(&format!("{name} "))).unwrap().to_owned();
