@@ -185,8 +185,7 @@ impl PostActor {
             Err(outcome) => *outcome,
             Ok(ended) => match &ended.result {
                 Ok(_) => Outcome::Success,
-                // It said no: asking again would be told the same.
-                Err(failure) if failure.kind == FailureKind::Rejected => Outcome::Unreadable,
+                Err(failure) if failure.is_final => Outcome::Unreadable,
                 Err(_) => Outcome::Failure { retry_after_ms: None },
             },
         };

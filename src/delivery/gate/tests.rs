@@ -186,7 +186,11 @@ fn answers_are_read_strictly() {
     ] {
         assert_eq!(ok(bad).unwrap_err().kind, FailureKind::BadResponse, "{bad:?}");
     }
-    assert_eq!(read_reply(200, br#"{"patch":{}}"#, false).unwrap_err().kind, FailureKind::BadResponse);
+    for (answer, is_final) in [(r#"{"patch":{"a":null}}"#, true), (r#"{"patch":[]}"#, true), ("[]", false)] {
+        let failure = read_reply(200, answer.as_bytes(), false).unwrap_err();
+        assert_eq!((failure.kind, failure.is_final), (FailureKind::BadResponse, is_final), "{answer}");
+    }
+    assert_eq!(read_reply(200, br#"{"patch": { } }"#, false), Ok(Reply::Pass), "it changes nothing");
     for status in [100, 199, 300, 301, 400, 404, 410, 500, 503] {
         assert_eq!(read_reply(status, b"{}", true).unwrap_err().kind, FailureKind::Error, "{status}");
     }
