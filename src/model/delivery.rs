@@ -162,6 +162,12 @@ impl ConsumerState {
         sequence <= self.place || self.settled.contains(&sequence)
     }
 
+    /// Whether it has taken in how an attempt ended.
+    pub fn has_heard_of(&self, sequence: Sequence, attempt: u32) -> bool {
+        let waiting = self.retries.get(&sequence);
+        self.has_outcome(sequence) && waiting.is_none_or(|waiting| waiting.attempts >= attempt)
+    }
+
     /// How far a delivery is whose last attempt meant `last`; the log keeps events from `oldest` on.
     pub fn status_of(&self, sequence: Sequence, last: Option<Verdict>, oldest: Sequence) -> DeliveryStatus {
         if let Some(waiting) = self.retries.get(&sequence) {
@@ -254,6 +260,19 @@ mod tests {
         assert_eq!(state.retries.len(), 1);
         state.apply(Sequence(11), 2, Verdict::Delivered, Sequence(9));
         assert_eq!((state.place, state.retries.len()), (Sequence(12), 0));
+    }
+
+    #[test]
+    fn it_knows_the_attempts_that_it_was_told_of() {
+        let mut state = ConsumerState::starting_after(Sequence(10));
+        let heard = |state: &ConsumerState| [1, 2].map(|attempt| state.has_heard_of(Sequence(12), attempt));
+        assert_eq!(heard(&state), [false, false]);
+        state.apply(Sequence(12), 1, Verdict::Retry { at: UnixMillis(5) }, Sequence(10));
+        assert_eq!(heard(&state), [true, false]);
+        state.move_to(Sequence(20));
+        assert_eq!(heard(&state), [true, false]);
+        state.apply(Sequence(12), 2, Verdict::Delivered, Sequence(20));
+        assert_eq!(heard(&state), [true, true]);
     }
 
     #[test]

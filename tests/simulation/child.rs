@@ -30,6 +30,8 @@ pub(crate) enum Message {
         is_durable: bool,
         stays_on: bool,
     },
+    /// Outcomes of a function's were not written: they are tried again.
+    Refused(Vec<(Sequence, Change)>),
     Told(Option<Notice>),
     HeadMoved(Sequence),
     Reconfigured(Arc<Destination>),
@@ -154,6 +156,11 @@ impl World {
                 if stays_on {
                     self.judge.stays_on(id);
                     self.feed(id, Input::StaysOn);
+                }
+            }
+            Message::Refused(outcomes) => {
+                if actor.put_before(outcomes) {
+                    self.later(1000, Happening::ToChild(id, generation, Message::Flush));
                 }
             }
             Message::Told(notice) => self.feed(id, Input::Told(notice)),
@@ -326,6 +333,13 @@ impl World {
 }
 
 impl Actor {
+    /// What a function did is not done again because its outcome was refused. Gives whether nothing else waited.
+    fn put_before(&mut self, refused: Vec<(Sequence, Change)>) -> bool {
+        let is_first = self.outcomes.is_empty();
+        self.outcomes.splice(0..0, refused);
+        is_first
+    }
+
     fn page_input(&mut self, page: Option<Page>) -> Input {
         let (events, scanned_to) = match page {
             None => return Input::ReadFailed,

@@ -6,7 +6,7 @@
 use crate::child::{Child, Message};
 use crate::dice::Dice;
 use crate::endpoint::Mood;
-use crate::functions::Ended;
+use crate::functions::{Ended, is_function};
 use crate::judge::Judge;
 use crate::keeper::Wish;
 use crate::log::{Log, Write};
@@ -227,7 +227,13 @@ impl World {
             if !is_refused {
                 self.make_durable(&write);
             }
-            self.heard(write.told, !is_refused);
+            match write.told {
+                Told::Outcomes(id, generation, sequences) if is_refused && is_function(id) => {
+                    let outcomes = sequences.into_iter().zip(write.changes).collect();
+                    self.soon(Happening::ToChild(id, generation, Message::Refused(outcomes)));
+                }
+                told => self.heard(told, !is_refused),
+            }
         }
         if self.log.management.version != version {
             self.soon(Happening::Reconcile);

@@ -1,6 +1,7 @@
 //! The messages between the actors of functions.
 
 use super::callee::{Call, Ended};
+use super::outcome::Unrecorded;
 use super::{GatePublication, Work};
 use crate::delivery::destination::Outcome;
 use crate::log::{Committed, LogError};
@@ -115,4 +116,12 @@ pub(super) struct Invoked {
     pub(super) sequence: Sequence,
     pub(super) event: Option<Arc<StoredEvent>>,
     pub(super) ended: Result<Ended, Outcome>,
+}
+
+/// Outcomes are durable, or it is not known whether they are.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Recorded {
+    pub(super) outcomes: Vec<Unrecorded>,
+    pub(super) error: Option<LogError>,
 }

@@ -13,6 +13,7 @@
 mod callee;
 mod gate;
 mod messages;
+mod outcome;
 mod post;
 mod registry;
 mod running;

@@ -2,21 +2,19 @@
 //! retries and its dead are in the log, so nothing of it is lost, and nothing of it touches a publisher.
 
 use super::callee::{Call, Callee, Ended};
-use super::messages::{FunctionsRequeued, Invoked, Reworked};
+use super::messages::{FunctionsRequeued, Invoked, Recorded, Reworked};
+use super::outcome::{Unrecorded, part, record_of};
 use super::{FunctionSurroundings, Work};
 use crate::actors::attempt::fetch;
-use crate::actors::messages::{
-    ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Recorded, StopNow,
-};
+use crate::actors::messages::{ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, StopNow};
 use crate::clock;
 use crate::config::DeliveryConfig;
 use crate::delivery::destination::{Action, BreakerSettings, DestinationMachine, Input, Outcome, Settings};
 use crate::delivery::gate::Failure;
 use crate::log::{Change, Commit, LogError, Order, Page, Query};
 use crate::model::{
-    ConsumerState, EventFilter, EventId, FailureKind, Heard, InvocationId, InvocationRecord,
-    InvocationStatus, Ordering, Sequence, StoredEvent, TaskContext, TypePattern, UnixMillis, Verdict,
-    task_id,
+    ConsumerState, EventFilter, FailureKind, Heard, InvocationId, Ordering, Sequence, StoredEvent,
+    TypePattern, UnixMillis, Verdict, task_id,
 };
 use actix::prelude::*;
 use actix_rt::task::JoinHandle;
@@ -28,6 +26,9 @@ use std::time::Duration;
 
 /// A page read ahead holds about this many bytes at most.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// How long after a failure outcomes are tried to be recorded again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct PostActor {
     around: FunctionSurroundings,
@@ -42,7 +43,7 @@ pub(super) struct PostActor {
     answers: HashMap<Sequence, Ended>,
     calls: HashMap<Sequence, JoinHandle<()>>,
     /// Outcomes that go into the log together.
-    outcomes: Vec<(Sequence, Change)>,
+    outcomes: Vec<Unrecorded>,
     wake: Option<(UnixMillis, SpawnHandle)>,
     draining: bool,
 }
@@ -222,6 +223,41 @@ impl PostActor {
         self.outcomes.push((sequence, Change::Invoked { record, place, heard }));
     }
 
+    fn flush(&mut self, context: &mut Context<Self>) {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let changes = outcomes.iter().map(|(_, change)| change.clone()).collect();
+        let commit = self.around.base.log.commit(Commit { changes, ..Commit::default() });
+        let actor = context.address();
+        actix_rt::spawn(async move {
+            let error = commit.await.err();
+            actor.do_send(Recorded { outcomes, error });
+        });
+    }
+
+    /// What a function did is not done again because the log did not take it: that is tried again.
+    fn recorded(&mut self, Recorded { outcomes, error }: Recorded, context: &mut Context<Self>) {
+        let (kept, lost) = match error {
+            None => (outcomes, Vec::new()),
+            // Nothing more is kept by this process.
+            Some(LogError::Closed) => return context.stop(),
+            Some(error) => {
+                let subscription = self.work.subscription.id;
+                tracing::warn!(subscription, %error, "outcomes could not be recorded; tried again");
+                part(&*self.around.base.log, self.work.subscription.consumer, outcomes)
+            }
+        };
+        if !lost.is_empty() {
+            if self.outcomes.is_empty() {
+                context.notify_later(FlushOutcomes, RECORD_AGAIN);
+            }
+            self.outcomes.splice(0..0, lost);
+        }
+        for (sequence, _) in kept {
+            self.events.remove(&sequence);
+            self.step(Input::Recorded(sequence), context);
+        }
+    }
+
     fn wake_at(&mut self, at: UnixMillis, context: &mut Context<Self>) {
         if let Some((known, handle)) = self.wake.take() {
             if known <= at && known > clock::steady() {
@@ -232,45 +268,6 @@ impl PostActor {
         }
         let wait = Duration::from_millis(at.since(clock::steady()).max(1));
         self.wake = Some((at, context.notify_later(ClockReached, wait)));
-    }
-}
-
-fn record_of(
-    work: &Work,
-    (sequence, event): (Sequence, Option<&Arc<StoredEvent>>),
-    attempt: u32,
-    verdict: Verdict,
-    ended: Ended,
-) -> InvocationRecord {
-    let Work { subscription, function } = work;
-    let unknown = || EventId::parse("unknown").expect("this is an id");
-    let event_id = event.map_or_else(unknown, |event| event.id().clone());
-    let stored_at = event.map_or(UnixMillis(0), |event| event.stored_at());
-    let task = TaskContext::of(subscription, function, event_id, stored_at);
-    let failure = ended.result.err();
-    let is_timeout = failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Timeout);
-    let status = match verdict {
-        Verdict::Delivered => InvocationStatus::Success,
-        Verdict::Retry { .. } if is_timeout => InvocationStatus::Timeout,
-        Verdict::Retry { .. } => InvocationStatus::Error,
-        Verdict::Dead => InvocationStatus::Dead,
-        Verdict::Expired | Verdict::Cancelled => InvocationStatus::Cancelled,
-    };
-    InvocationRecord {
-        tenant: subscription.tenant,
-        sequence,
-        slot: subscription.slot,
-        attempt,
-        task,
-        status,
-        at: ended.at,
-        duration_ms: ended.duration_ms,
-        kind: failure.as_ref().map(|failure| failure.kind),
-        code: failure.as_ref().and_then(|failure| failure.code.clone()),
-        message: failure.map(|failure| failure.message),
-        patch: None,
-        consumer: Some(subscription.consumer),
-        verdict: Some(verdict),
     }
 }
 
@@ -330,28 +327,14 @@ impl Handler<Invoked> for PostActor {
 impl Handler<FlushOutcomes> for PostActor {
     type Result = ();
     fn handle(&mut self, _: FlushOutcomes, context: &mut Context<Self>) {
-        let (sequences, changes) = self.outcomes.drain(..).unzip();
-        let commit = self.around.base.log.commit(Commit { changes, ..Commit::default() });
-        let actor = context.address();
-        actix_rt::spawn(async move {
-            let error = commit.await.err();
-            actor.do_send(Recorded { sequences, error, stays_on: false });
-        });
+        self.flush(context);
     }
 }
 
 impl Handler<Recorded> for PostActor {
     type Result = ();
     fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
-        if let Some(error) = recorded.error {
-            // Whether it is there nobody knows: a new actor asks the log.
-            tracing::warn!(subscription = self.work.subscription.id, %error, "outcomes could not be recorded");
-            return context.stop();
-        }
-        for sequence in recorded.sequences {
-            self.events.remove(&sequence);
-            self.step(Input::Recorded(sequence), context);
-        }
+        self.recorded(recorded, context);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::Settings;
+use crate::support::meddler::Meddler;
 use std::collections::BTreeMap;
 
 const POST: &str = "POST_USER_CREATE";
@@ -189,4 +190,44 @@ fn killed_over_and_over_every_accepted_event_runs() {
     for event in &events {
         assert!(tasks.values().any(|known| known == event), "{event} ran");
     }
+}
+
+#[test]
+fn what_the_log_does_not_take_is_recorded_later_and_runs_nothing_again() {
+    let mut server = Server::start();
+    let (tell, heard) = channel();
+    let (answer, wait) = channel::<()>();
+    let receiver = Receiver::start(move |call| {
+        tell.send(call.clone()).ok();
+        match call.json()["data"]["user_id"].as_u64() {
+            Some(1) => return Reply::after(LONG, Reply::status(204)),
+            _ => wait.recv_timeout(PATIENCE).ok(),
+        };
+        Reply::status(204)
+    });
+    add(&server, POST, "Counting", &receiver);
+    let events = [1, 2].map(|user| {
+        let event = publish(&server, user);
+        next(&heard);
+        event
+    });
+    let meddler = Meddler::attach(&server, "fsync,fdatasync", "error=EIO");
+    answer.send(()).unwrap();
+    eventually("a refusal", || server.output().contains("could not be recorded").then_some(()));
+    drop(meddler);
+    eventually("the log writes again", || (server.get("/readyz").status == 200).then_some(()));
+    // Its outcome is in the log with that one, or after it.
+    let last = publish(&server, 3);
+    next(&heard);
+    answer.send(()).unwrap();
+    for (event, status) in events.iter().chain([&last]).zip(["running", "success", "success"]) {
+        until_statuses(&server, event, &[status]);
+    }
+    assert_eq!(heard.try_iter().count(), 0, "nothing ran again");
+    server.crash();
+    let again = next(&heard);
+    assert_eq!((&again.json()["id"], again.attempt()), (&events[0], 1), "it was under way");
+    let shown = invocation(&server, &invocations_of(&server, &events[1])[0]["id"]);
+    assert_eq!((&shown["status"], shown["attempts"].as_array().unwrap().len()), (&json!("success"), 1));
+    assert_eq!(heard.try_iter().count(), 0, "only that ran again");
 }
