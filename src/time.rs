@@ -8,9 +8,14 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
+/// 0000-01-01T00:00:00Z: RFC 3339 has no year before it.
+const FIRST_SECOND: i64 = -62_167_219_200;
+
 /// The text is no RFC 3339 date-time that the log can keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an RFC 3339 date-time with a zone, such as 2026-02-15T06:00:04.7Z: {0:?}")]
+#[error(
+    "not an RFC 3339 date-time with a zone, such as 2026-02-15T06:00:04.7Z, from the year 0 to 9999-12-30T22:00:00Z: {0:?}"
+)]
 pub struct InvalidTimestamp(pub String);
 
 impl Timestamp {
@@ -21,7 +26,24 @@ impl Timestamp {
         if !has_rfc3339_shape(text.as_bytes()) {
             return Err(invalid());
         }
-        text.parse::<jiff::Timestamp>().map(Self).map_err(|_| invalid())
+        let parsed = text.parse::<jiff::Timestamp>().map(Self).map_err(|_| invalid())?;
+        if parsed.seconds() < FIRST_SECOND { Err(invalid()) } else { Ok(parsed) }
+    }
+
+    /// Reads a date-time that only bounds others: one that is later or earlier than any that can be kept is the last
+    /// or the first of them.
+    pub fn parse_bound(text: &str) -> Result<Self, InvalidTimestamp> {
+        let given = match Self::parse(text) {
+            Err(refused) if has_rfc3339_shape(text.as_bytes()) => refused,
+            parsed => return parsed,
+        };
+        // Only what its offset moves out of the range gets here with a date and a time that there are.
+        let local = text.get(..19).map(str::parse::<jiff::civil::DateTime>);
+        match local {
+            Some(Ok(local)) if local.year() > 0 => Ok(Self(jiff::Timestamp::MAX)),
+            Some(Ok(_)) => Self::from_parts(FIRST_SECOND, 0).ok_or(given),
+            _ => Err(given),
+        }
     }
 
     /// From whole seconds since the epoch and nanoseconds; `None` outside years -9999 to 9999.
@@ -162,9 +184,29 @@ mod tests {
             "2026-02-15T06:00:04.Z",
             "2026-02-15T06:00:04.0000000000000000000000000000000000000001Z",
             "2026-02-15T06:00:04Z[Europe/Rome]",
+            "9999-13-01T00:00:00Z",
             "",
         ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
+            assert!(Timestamp::parse_bound(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_kept_is_refused_but_bounds_others() {
+        for (given, bound) in [
+            ("9999-12-31T23:59:59Z", "9999-12-30T22:00:00.999999999Z"),
+            ("9999-12-31T23:59:59.999999999-23:59", "9999-12-30T22:00:00.999999999Z"),
+            ("0000-01-01T00:00:00+01:00", "0000-01-01T00:00:00Z"),
+        ] {
+            assert!(Timestamp::parse(given).is_err(), "{given}");
+            assert_eq!(Timestamp::parse_bound(given).unwrap().to_string(), bound, "{given}");
+        }
+        let kept = "0000-01-01T00:00:00Z";
+        assert_eq!(Timestamp::parse(kept).unwrap().to_string(), kept);
+        assert_eq!(
+            Timestamp::parse_bound("2026-02-15T08:00:04+02:00").unwrap().to_string(),
+            "2026-02-15T06:00:04Z"
+        );
     }
 }

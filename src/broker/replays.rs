@@ -68,7 +68,7 @@ impl Ask {
 
 /// An RFC 3339 time.
 pub(super) fn read_time(value: &Value) -> Result<Timestamp, String> {
-    let time = value.as_str().and_then(|text| Timestamp::parse(text).ok());
+    let time = value.as_str().and_then(|text| Timestamp::parse_bound(text).ok());
     time.ok_or_else(|| "an RFC 3339 time with a zone".to_owned())
 }
 

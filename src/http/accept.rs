@@ -81,8 +81,9 @@ fn range(text: &str) -> (&str, u16) {
     let mut parts = text.split(';');
     let name = parts.next().unwrap_or_default().trim();
     let quality = parts
-        .filter_map(|parameter| parameter.trim().strip_prefix("q="))
-        .find_map(|value| value.parse::<f32>().ok())
+        .filter_map(|parameter| parameter.trim().split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("q"))
+        .find_map(|(_, value)| value.parse::<f32>().ok())
         .map_or(1000, |quality| (quality.clamp(0.0, 1.0) * 1000.0) as u16);
     (name, quality)
 }
@@ -106,6 +107,7 @@ mod tests {
             (Some("application/*"), Some(Format::Json)),
             (Some("text/html, application/x-ndjson"), Some(Format::Lines)),
             (Some("application/json;q=0.5, application/x-ndjson;q=0.9"), Some(Format::Lines)),
+            (Some("application/json;Q=0.5, application/x-ndjson;Q=0.9"), Some(Format::Lines)),
             (Some("application/json;q=0, */*;q=0.1"), Some(Format::Lines)),
             (Some("text/event-stream"), Some(Format::EventStream)),
             (Some("Application/CloudEvents-Batch+JSON; charset=utf-8"), Some(Format::CloudEvents)),

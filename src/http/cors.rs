@@ -13,8 +13,10 @@ pub(super) struct Cors {
     origins: Vec<String>,
 }
 
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Link, ETag, Retry-After, X-Request-Id, Idempotency-Replayed, X-Next-Cursor");
+/// What answers to pages of other sites carry beside what the Fetch standard shows them anyway.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Link, ETag, Retry-After, X-Request-Id, Idempotency-Replayed, X-Next-Cursor, X-Oldest-Cursor, X-Head-Cursor",
+);
 
 impl Cors {
     /// `None` when no origin is allowed.

@@ -10,10 +10,10 @@ use super::params;
 use super::problem::Problem;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use crate::clock;
-use actix_web::body::BoxBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{Error, HttpResponse};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use std::rc::Rc;
@@ -104,9 +104,15 @@ impl Edge {
             let (request, answer) = (response.request().clone(), response.response_mut());
             cors.allow(request.headers(), answer.headers_mut());
         }
-        if *self.draining.borrow() {
-            let head = response.response_mut().head_mut();
-            head.set_connection_type(actix_web::http::ConnectionType::Close);
+        // What older versions know of the end of a body is its length, or the end of the connection.
+        let knows_chunks = response.request().version() > Version::HTTP_10;
+        let is_endless = matches!(response.response().body().size(), BodySize::Stream);
+        let head = response.response_mut().head_mut();
+        if is_endless && !knows_chunks {
+            head.no_chunking(true);
+        }
+        if *self.draining.borrow() || (is_endless && !knows_chunks) {
+            head.set_connection_type(ConnectionType::Close);
         }
         response.headers_mut().insert(X_REQUEST_ID, id);
         self.metrics.observe(status, began.elapsed());

@@ -16,10 +16,9 @@ pub(crate) struct Params {
 
 /// The same query with another cursor, for links: everything else stays as the caller wrote it.
 pub(crate) fn with_cursor(query: &str, cursor: &str) -> String {
-    let others = query.split('&').filter(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        !pair.is_empty() && name != "cursor"
-    });
+    let is_cursor =
+        |pair: &str| url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == "cursor");
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
     let mut link: String = others.flat_map(|pair| [pair, "&"]).collect();
     link.push_str("cursor=");
     link.push_str(cursor);
@@ -88,7 +87,7 @@ impl Params {
     /// A time. The `+` of an offset may stand as it is, although it means a space in a query.
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let wanted = "an RFC 3339 time with a zone, such as 2026-02-15T06:00:00Z";
-        self.parsed(name, wanted, |text| Timestamp::parse(&text.replace(' ', "+")).ok())
+        self.parsed(name, wanted, |text| Timestamp::parse_bound(&text.replace(' ', "+")).ok())
     }
 
     /// The filter that `type`, `pipeline`, `run_id`, `filter`, `since` and `until` make.
@@ -171,6 +170,7 @@ mod tests {
         let query = "type=a,b.*&pipeline=x%20y+z&cursor=5&limit=2";
         assert_eq!(with_cursor(query, "9"), "type=a,b.*&pipeline=x%20y+z&limit=2&cursor=9");
         assert_eq!(with_cursor("", "9"), "cursor=9");
+        assert_eq!(with_cursor("%63ursor=5&limit=2", "9"), "limit=2&cursor=9");
     }
 
     #[test]

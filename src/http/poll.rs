@@ -56,7 +56,9 @@ impl Ask {
             _ => None,
         });
         let order = order?.unwrap_or_default();
-        if cursor.is_some_and(|cursor| cursor > bounds.head.next()) {
+        // Going forward, the place after the newest event is ahead too: the event that comes there would be passed over.
+        let furthest = if order == Order::Descending { bounds.head.next() } else { bounds.head };
+        if cursor.is_some_and(|cursor| cursor > furthest) {
             let detail = "the cursor is ahead of the newest event: it is not from this log";
             return Err(Problem::bad_request(detail));
         }

@@ -167,8 +167,12 @@ fn read_drafts(form: Form, request: &HttpRequest, body: &Bytes) -> Result<Vec<Ev
 }
 
 fn single_form(request: &HttpRequest) -> Result<Form, Problem> {
-    let media_type = body::media_type(request)?;
     let has_attributes = request.headers().keys().any(|name| name.as_str().starts_with("ce-"));
+    if has_attributes && !request.headers().contains_key(CONTENT_TYPE) {
+        // An event without data has no type of data.
+        return Ok(Form::Binary);
+    }
+    let media_type = body::media_type(request)?;
     let is = |name: &str| media_type.eq_ignore_ascii_case(name);
     match has_attributes {
         true if is("application/cloudevents+json") => Err(both_modes()),

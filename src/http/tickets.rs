@@ -83,8 +83,13 @@ impl Given {
 }
 
 /// `POST /stream-tickets`.
-pub(crate) async fn create(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn create(
+    request: HttpRequest,
+    app: web::Data<App>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&request, &app, Scope::EventsRead)?;
+    super::destinations::refuse_members(super::body::optional_object(&request, &app, payload).await?, &[])?;
     let Some((ticket, expires_at)) = app.tickets.give(caller.key.id, clock::now()) else {
         return Err(Problem::unavailable("overloaded", "too many tickets are waiting for their use", 5));
     };

@@ -129,3 +129,89 @@ fn what_is_no_cloudevent_is_refused() {
     assert!(matches!(both.status, 400 | 422), "{both:?}");
     assert_eq!(server.head(), 0);
 }
+
+#[test]
+fn what_would_make_another_cloudevent_of_it_is_refused() {
+    let server = Server::start();
+    for name in ["subject", "dataschema"] {
+        for value in [json!(7), json!(true), json!("")] {
+            let mut event = sample();
+            event[name] = value;
+            assert_eq!(
+                send(&server, "/api/v1/events", STRUCTURED, &event).pointers(),
+                [format!("/{name}")],
+                "{event}"
+            );
+        }
+    }
+    for twice in [r#""ext":null,"ext":null"#, r#""ext":null,"ext":"x""#, r#""ext":"x","ext":null"#] {
+        let body = format!(r#"{{"specversion":"1.0","id":"n-1","source":"/s","type":"a",{twice}}}"#);
+        let answer = server.send(&Request::post("/api/v1/events").key(ADMIN).body(STRUCTURED, body));
+        assert_eq!(
+            (answer.problem(422)["type"].clone(), answer.pointers()),
+            (json!("duplicate_key"), vec!["/ext".to_owned()])
+        );
+    }
+    // There would be two members of this name when it is read back.
+    let named_data = binary("d-1").header("ce-data", "x").body("application/json", "{}");
+    assert_eq!(server.send(&named_data).pointers(), ["/data"]);
+    assert_eq!(server.head(), 0);
+}
+
+fn binary(id: &str) -> Request {
+    let request = Request::post("/api/v1/events").key(ADMIN).header("ce-specversion", "1.0");
+    request.header("ce-id", id).header("ce-source", "/s").header("ce-type", "a")
+}
+
+fn read_back(server: &Server, id: &str) -> Value {
+    server.send(&Request::get(&format!("/api/v1/events/{id}")).key(READER).accept(STRUCTURED)).must(200)
+}
+
+#[test]
+fn a_binary_event_without_data_is_one_with_no_members() {
+    let server = Server::start();
+    server.send(&binary("none")).must(201);
+    server.send(&binary("none-2").body("application/json", "")).must(201);
+    for id in ["none", "none-2"] {
+        let event = read_back(&server, id);
+        assert_eq!((&event["data"], &event["datacontenttype"]), (&json!({}), &json!("application/json")));
+    }
+    let untyped = b"POST /api/v1/events HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer it-admin-key\r\nce-specversion: 1.0\r\nce-id: u\r\nce-source: /s\r\nce-type: a\r\nContent-Length: 2\r\n\r\n{}";
+    let mut connection = crate::support::Connection::open(server.address()).unwrap();
+    connection.write(untyped).unwrap();
+    connection.answer(false).unwrap().problem(415);
+}
+
+#[test]
+fn a_header_in_quotes_is_taken_out_of_them() {
+    let server = Server::start();
+    let request = binary("quoted").header("ce-one", r#""a b""#).header("ce-two", r#""a\"b\\c%20d""#);
+    let request = request.header("ce-three", r#"a"b\c"#).body("application/json", "{}");
+    server.send(&request).must(201);
+    let event = read_back(&server, "quoted");
+    assert_eq!(event["one"], "a b");
+    assert_eq!(event["two"], r#"a"b\c d"#);
+    assert_eq!(event["three"], r#"a"b\c"#);
+    let broken = binary("broken").header("ce-one", r#""a\""#).body("application/json", "{}");
+    server.send(&broken).problem(400);
+}
+
+#[test]
+fn the_type_of_data_is_kept_unless_it_is_the_usual_one() {
+    let server = Server::start();
+    for (id, given, kept) in [
+        ("t1", "application/vnd.acme+json", "application/vnd.acme+json"),
+        ("t2", "text/json", "text/json"),
+        ("t3", "Application/JSON; charset=utf-8", "application/json"),
+    ] {
+        let mut event = sample();
+        event["id"] = json!(id);
+        event["datacontenttype"] = json!(given);
+        send(&server, "/api/v1/events", STRUCTURED, &event).must(201);
+        send(&server, "/api/v1/events", STRUCTURED, &event).must(200);
+        assert_eq!(read_back(&server, id)["datacontenttype"], kept);
+        let id = format!("b-{id}");
+        server.send(&binary(&id).body(given, "{}")).must(201);
+        assert_eq!(read_back(&server, &id)["datacontenttype"], kept);
+    }
+}

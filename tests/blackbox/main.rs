@@ -27,6 +27,7 @@ mod delivery_log;
 mod destinations;
 mod disk_faults;
 mod durability;
+mod edges;
 mod egress;
 mod faults;
 mod filters;

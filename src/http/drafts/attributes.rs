@@ -20,13 +20,15 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     /// A boolean or an integer, as written.
     Plain(String),
+    /// `null`, which counts as absent, but for its name.
+    Absent,
 }
 
 impl<'a> Value<'a> {
     fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Absent => None,
         }
     }
 }
@@ -41,10 +43,11 @@ impl<'a> Attributes<'a> {
         let is_name = |name: &str| {
             (1..=64).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && name != "data"
         };
-        if !is_name(&name) {
+        if !is_name(&name) && value != Value::Absent {
             let cut: String = name.chars().take(super::MAX_NAME).collect();
-            let why = "an attribute is named with 1 to 64 of a-z and 0-9";
+            let why = "an attribute is named with 1 to 64 of a-z and 0-9, and not data";
             violations.at(&Violation::escape(&cut), why);
             return;
         }
@@ -54,6 +57,11 @@ impl<'a> Attributes<'a> {
             }
             Entry::Occupied(taken) => violations.twice(taken.key()),
         }
+    }
+
+    /// Takes one in that was not given by its own name.
+    pub(super) fn put_default(&mut self, name: &'static str, value: Value<'a>) {
+        self.0.entry(Cow::Borrowed(name)).or_insert(value);
     }
 
     /// Takes out one that must be a text.
@@ -77,6 +85,24 @@ impl<'a> Attributes<'a> {
         Some(text)
     }
 
+    /// Checks what need not be there and is kept as it is. The usual type of data goes without saying.
+    fn check_optional(&mut self, violations: &mut Violations) {
+        for name in ["subject", "dataschema"] {
+            match self.0.get(name) {
+                Some(Value::Text(text)) if text.is_empty() => violations.at(name, "must not be empty"),
+                Some(Value::Plain(_)) => violations.at(name, "must be a string"),
+                _ => {}
+            }
+        }
+        let Some(kind) = self.text("datacontenttype", violations) else { return };
+        if !is_json(&kind) {
+            violations
+                .at("datacontenttype", "only JSON data is taken: application/json or a type ending in +json");
+        } else if !essence(&kind).eq_ignore_ascii_case("application/json") {
+            self.0.insert(Cow::Borrowed("datacontenttype"), Value::Text(kind));
+        }
+    }
+
     /// What an event says of its `sequence` is its place where it comes from; here it gets another, which is told under
     /// that name. So the given one is kept beside it. One that is there already comes from further back, and stays.
     fn keep_sequence(&mut self) {
@@ -92,23 +118,14 @@ impl<'a> Attributes<'a> {
         violations: &mut Violations,
     ) -> Option<EventDraft> {
         let before = violations.count();
+        self.0.retain(|_, value| *value != Value::Absent);
         self.keep_sequence();
         let version = self.required("specversion", violations);
         if version.is_some_and(|version| version != "1.0") {
             violations.at("specversion", "must be 1.0");
         }
         let (id, source) = (self.required("id", violations), self.required("source", violations));
-        for name in ["subject", "dataschema"] {
-            if self.0.get(name).is_some_and(|value| *value == Value::Text("".into())) {
-                violations.at(name, "must not be empty");
-            }
-        }
-        if let Some(kind) = self.text("datacontenttype", violations)
-            && !is_json(&kind)
-        {
-            violations
-                .at("datacontenttype", "only JSON data is taken: application/json or a type ending in +json");
-        }
+        self.check_optional(violations);
         let texts = Texts {
             id: id.zip(source.as_deref()).map(|(id, source)| event_id(id, source)),
             event_type: self.required("type", violations),
@@ -132,6 +149,7 @@ impl<'a> Attributes<'a> {
             match value {
                 Value::Text(text) => push_json_string(&mut out, &text),
                 Value::Plain(text) => out.extend_from_slice(text.as_bytes()),
+                Value::Absent => out.extend_from_slice(b"null"),
             }
         }
         out.push(b'}');
@@ -141,8 +159,13 @@ impl<'a> Attributes<'a> {
 
 /// Whether a media type is JSON.
 pub(crate) fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(media_type).to_ascii_lowercase();
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// The given id where it is one, else `evt_` and a hash of the two texts that make a `CloudEvent` unique.

@@ -1,7 +1,8 @@
 //! `CloudEvents` 1.0 as publishers send them: structured, batched, or with the attributes in headers.
 //!
 //! Decided here: a body that is structured may not come with `ce-` headers (400); `data` must be a JSON object,
-//! without data it is `{}`; `data_base64` is refused (422); `null` attributes count as absent.
+//! without data, which in binary mode is an empty body, it is `{}`; `data_base64` is refused (422); `null` attributes
+//! count as absent.
 
 use super::attributes::{Attributes, Value};
 use super::native::read_data;
@@ -9,7 +10,7 @@ use super::{DATA_DEPTH, MAX_BATCH, Violations, check_count};
 use crate::http::problem::Problem;
 use crate::model::json::{JsonKind, JsonReader, Malformed};
 use crate::model::{EventDraft, Violation};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -91,6 +92,7 @@ fn read_event(
             }
             (_, JsonKind::Null) => {
                 reader.value(0)?;
+                attributes.put(name, Value::Absent, violations);
             }
             (_, kind) => put_plain(reader, body, name, kind, &mut attributes, violations)?,
         }
@@ -124,7 +126,7 @@ fn put_plain<'a>(
     Ok(())
 }
 
-/// Reads an event whose attributes are in `ce-` headers and whose data is the body.
+/// Reads an event whose attributes are in `ce-` headers and whose data is the body, of the type that the body has.
 pub(crate) fn read_binary(headers: &HeaderMap, body: &Bytes) -> Result<EventDraft, Problem> {
     let mut violations = Violations::default();
     let mut attributes = Attributes::default();
@@ -137,27 +139,42 @@ pub(crate) fn read_binary(headers: &HeaderMap, body: &Bytes) -> Result<EventDraf
             attributes.put(Cow::Borrowed(name), Value::Text(Cow::Owned(text)), &mut violations);
         }
     }
-    let mut reader = JsonReader::new(body)?;
-    let data = read_data(&mut reader, body, &mut violations)?;
-    reader.finish()?;
-    if let Some(broken) = reader.take_broken(0) {
-        violations.add(broken.under("/data"));
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let data = match kind {
+        _ if body.is_empty() => Some(Bytes::from_static(NO_DATA)),
+        None => return Err(Problem::unsupported_media_type("the data has no Content-Type")),
+        Some(_) => read_binary_data(body, &mut violations)?,
+    };
+    if let Some(kind) = kind {
+        attributes.put_default("datacontenttype", Value::Text(Cow::Borrowed(kind)));
     }
     let draft = attributes.into_draft(data, &mut violations);
     violations.into_result(draft)?.ok_or_else(|| Problem::invalid(Vec::new()))
 }
 
-/// An attribute's value as the HTTP binding writes it (section 3.1.3.2): printable ASCII with `%XX` for the rest.
+fn read_binary_data(body: &Bytes, violations: &mut Violations) -> Result<Option<Bytes>, Malformed> {
+    let mut reader = JsonReader::new(body)?;
+    let data = read_data(&mut reader, body, violations)?;
+    reader.finish()?;
+    if let Some(broken) = reader.take_broken(0) {
+        violations.add(broken.under("/data"));
+    }
+    Ok(data)
+}
+
+/// An attribute's value as the HTTP binding writes it (section 3.1.3.2): printable ASCII with `%XX` for the rest. It may
+/// stand in quotes, where a backslash lets the next character stand for itself.
 fn header_text(value: &[u8]) -> Option<String> {
-    let inner = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
-    let mut out = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter();
+    let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let mut out = Vec::with_capacity(value.len());
+    let mut bytes = quoted.unwrap_or(value).iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
                 let mut digit = || bytes.next().and_then(|digit| char::from(*digit).to_digit(16));
                 out.push((digit()? * 16 + digit()?) as u8);
             }
+            b'\\' if quoted.is_some() => out.push(*bytes.next()?),
             0x20..=0x7e => out.push(*byte),
             _ => return None,
         }

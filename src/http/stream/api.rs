@@ -90,6 +90,7 @@ const OPEN: Operation = get("/api/v1/events/stream")
 const TICKETS: Operation = post("/api/v1/stream-tickets")
     .named("createStreamTicket", "Make a ticket for a browser's stream")
     .scope(Scope::EventsRead)
+    .may_take(&[json_form("Nothing")])
     .answers(&[Answer::of(201, "The ticket.", &[json_form("StreamTicket")])]);
 
 fn schemas() -> Vec<(&'static str, Value)> {
