@@ -188,6 +188,43 @@ fn an_attempt_moves_its_consumer_and_is_listed() {
     close(&log);
 }
 
+#[test]
+fn of_an_attempt_in_two_files_the_newer_row_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = StorageConfig {
+        path: folder.path().to_owned(),
+        min_free: 0,
+        segment_bytes: 1,
+        tail_bytes: 1,
+        ..StorageConfig::default()
+    };
+    let log = RedbLog::open(&small, DAY).unwrap();
+    // An event that fills a file.
+    let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(1 << 20));
+    let publish = || super::tests::publish(&log, vec![draft("POST_USER_CREATE", None, &data)]).unwrap();
+    let event = publish().events[0].clone();
+    let gate = Gate { sequence: event.sequence(), event_id: Some(event.id().clone()), ..gate_like() };
+    // The first commit was not acknowledged, and its file was left behind: the attempt was made again.
+    let [first, again] = [InvocationStatus::Error, InvocationStatus::Success].map(|status| {
+        let opened = InvocationRecord::opened(&gate, &task(3)).unwrap();
+        let (consumer, verdict) = (Some(CONSUMER), Some(Verdict::Delivered));
+        let record = InvocationRecord { attempt: 1, status, consumer, verdict, ..opened };
+        let change = Change::Invoked {
+            record: Box::new(record.clone()),
+            place: event.sequence(),
+            heard: Heard::Nothing,
+        };
+        commit(&*log, vec![change]);
+        publish();
+        record
+    });
+    assert_ne!(first.status, again.status);
+    assert!(log.stats().segments > 1);
+    assert_eq!(all(&*log, everything(10)), std::slice::from_ref(&again));
+    assert_eq!(block_on(log.invocation(TENANT, again.id())).unwrap(), [again]);
+    close(&log);
+}
+
 fn gate_like() -> Gate {
     Gate {
         tenant: TENANT,

@@ -1,7 +1,8 @@
 //! Rows of invocations: what became of functions' runs, and of the runs of PRE events.
 //!
 //! An invocation's rows stand in the files that were written when they happened: a retry may be in a later one than
-//! its event.
+//! its event. A file that was left behind after a failed write may have a row of an attempt that was recorded again, or made
+//! again: the one in the newer file counts.
 
 use super::fault::ReadFault;
 use super::schema::{INVOCATIONS, from_checked_json, to_checked_json};
@@ -116,6 +117,7 @@ pub(super) fn one(
     let rows = between(shared, (tenant.0, sequence, slot, 0), (tenant.0, sequence, slot, u32::MAX))?;
     let mut records: Vec<InvocationRecord> =
         rows.iter().filter_map(|(_, row)| from_checked_json(NAME, row)).collect();
+    records.reverse();
     records.sort_by_key(|record| record.attempt);
     records.dedup_by_key(|record| record.attempt);
     Ok(records)
@@ -140,7 +142,7 @@ pub(super) fn list(shared: &Shared, query: &InvocationQuery) -> Result<Invocatio
         let (rows, cut) = shared.unless_damaged(read)?.unwrap_or_default();
         for record in rows {
             let known = newest.entry(record.id()).or_insert_with(|| record.clone());
-            if record.attempt >= known.attempt {
+            if record.attempt > known.attempt {
                 *known = record;
             }
         }
