@@ -130,6 +130,10 @@ impl Callee {
 
     /// Makes a call. Whatever happens in it, it has an outcome.
     pub(super) async fn call(self, call: Call) -> Ended {
+        // Nobody waits for a POST event, so it can wait for the program: its time begins when there is what to call.
+        if self.http.is_none() && !self.may_patch {
+            self.host.registered(&self.function).await;
+        }
         let (at, begun, left) = (clock::now(), clock::instant(), call.left);
         let made = AssertUnwindSafe(self.answer(call)).catch_unwind();
         let result = match tokio::time::timeout(left, made).await {
@@ -142,10 +146,6 @@ impl Callee {
 
     async fn answer(self, call: Call) -> Result<Reply, Failure> {
         let Some((client, endpoint)) = &self.http else {
-            // Nobody waits for a POST event, so it can wait for the program.
-            if !self.may_patch {
-                self.host.registered(&self.function).await;
-            }
             let reply = self.host.run(&self.function, call).await?;
             return self.checked(reply);
         };
