@@ -183,7 +183,7 @@ impl Config {
             section.set("tenant", &mut key.tenant, tenant);
             section.set("scopes", &mut key.scopes, scopes);
             section.set("expires_at", &mut key.expires_at, |raw| {
-                Timestamp::parse(&text(raw)?).map(Some).map_err(|error| error.to_string())
+                Timestamp::parse_bound(&text(raw)?).map(Some).map_err(|error| error.to_string())
             });
             self.keys.push(key);
         });

@@ -9,7 +9,7 @@ use super::params::Params;
 use super::problem::Problem;
 use crate::broker::{Delivery, DeliveryAsk, DeliverySummary};
 use crate::model::{AttemptRecord, DeliveryStatus, EventNote, Scope, Sequence, Timestamp, Verdict};
-use crate::webhook::headers::sent_with;
+use crate::webhook::headers::{parse_delivery_id, sent_with};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
@@ -55,7 +55,7 @@ pub(crate) async fn of_event(request: HttpRequest, app: web::Data<App>) -> Resul
     let event = super::poll::find(&app, caller.tenant(), request.match_info().query("id")).await?;
     let deliveries = app.broker.deliveries_of(caller.tenant(), &event).await?;
     let rows = deliveries.iter().map(|one| (one.id(), whole(one)));
-    super::keys::page(&request, &params, rows)
+    super::keys::page(&request, &params, rows, |text| parse_delivery_id(text).is_some())
 }
 
 /// `GET /deliveries/{id}`: one with every attempt.

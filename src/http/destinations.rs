@@ -24,7 +24,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     for one in all.iter().filter(|one| one.id.to_string() > cursor).take(limit + 1) {
         rows.push((one.id.to_string(), shown(&app, one).await?));
     }
-    super::keys::page(&request, &params, rows.into_iter())
+    super::keys::page(&request, &params, rows.into_iter(), |text| DestinationId::parse(text).is_ok())
 }
 
 /// `POST /destinations`: the only answer with the secret.

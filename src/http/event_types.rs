@@ -9,7 +9,7 @@ use super::params::Params;
 use super::problem::Problem;
 use crate::broker::EventTypeError;
 use crate::clock;
-use crate::model::{BodyFormat, EventMode, EventTypeDefinition, Scope, Timestamp};
+use crate::model::{BodyFormat, EventMode, EventType, EventTypeDefinition, Scope, Timestamp};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let params = Params::read(request.query_string(), &["limit", "cursor"])?;
     let types = app.broker.event_types(caller.tenant());
     let rows = types.values().map(|one| (one.name.as_str().to_owned(), Shown::of(one)));
-    super::keys::page(&request, &params, rows)
+    super::keys::page(&request, &params, rows, |text| EventType::parse(text).is_ok())
 }
 
 /// `GET /event-types/{name}`.

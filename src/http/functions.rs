@@ -19,7 +19,7 @@ pub(crate) async fn list_apps(request: HttpRequest, app: web::Data<Shared>) -> R
     let params = Params::read(request.query_string(), &["limit", "cursor"])?;
     let book = app.broker.function_book();
     let rows = book.apps_of(caller.tenant()).map(|one| (padded(one.id), app_json(one)));
-    super::keys::page(&request, &params, rows)
+    super::keys::page(&request, &params, rows, is_padded)
 }
 
 /// `POST /apps` `{"name", "slug"?}`.
@@ -74,7 +74,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<Shared>) -> Result
     let of_app = params.text("app").map(|slug| book.app_of_slug(tenant, slug).map_or(0, |app| app.id));
     let wanted = book.functions_of(tenant).filter(|one| of_app.is_none_or(|app| app == one.app));
     let rows = wanted.map(|one| (padded(one.id), function_json(&book, one)));
-    super::keys::page(&request, &params, rows)
+    super::keys::page(&request, &params, rows, is_padded)
 }
 
 /// `POST /functions`: the only answer with the secret.
@@ -131,6 +131,10 @@ fn id_of(request: &HttpRequest) -> Result<u64, Problem> {
 /// A number whose order as text is its order as number.
 fn padded(id: u64) -> String {
     format!("{id:020}")
+}
+
+fn is_padded(text: &str) -> bool {
+    text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn app_json(app: &App) -> Value {

@@ -19,7 +19,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let management = app.broker.log().management();
     let keys = management.keys.values().filter(|key| key.tenant == caller.tenant());
     let rows = keys.map(|key| (key.id.to_string(), shown(key)));
-    page(&request, &params, rows)
+    page(&request, &params, rows, |text| KeyId::parse(text).is_ok())
 }
 
 /// A page as it is answered.
@@ -30,13 +30,15 @@ struct Listed<T> {
     next_cursor: Option<String>,
 }
 
-/// One page of rows in the order of their ids.
+/// One page of rows in the order of their ids, one of which `is_cursor` takes for one.
 pub(super) fn page<T: Serialize>(
     request: &HttpRequest,
     params: &Params,
     rows: impl Iterator<Item = (String, T)>,
+    is_cursor: impl Fn(&str) -> bool,
 ) -> Result<HttpResponse, Problem> {
     let limit = params.whole("limit", 1..=1000)?.unwrap_or(100) as usize;
+    params.parsed("cursor", "a next_cursor of this list", |text| is_cursor(text).then_some(()))?;
     let cursor = params.text("cursor").unwrap_or_default();
     let mut rows: Vec<(String, T)> = rows.filter(|(id, _)| id.as_str() > cursor).take(limit + 1).collect();
     let has_more = rows.len() > limit;
@@ -86,7 +88,7 @@ pub(crate) async fn create(
     let expires_at = match body.remove("expires_at") {
         None | Some(Value::Null) => None,
         Some(given) => {
-            let time = given.as_str().and_then(|text| Timestamp::parse(text).ok());
+            let time = given.as_str().and_then(|text| Timestamp::parse_bound(text).ok());
             if time.is_none() {
                 violations.push(Violation::new("/expires_at", "an RFC 3339 time with a zone"));
             }

@@ -23,7 +23,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let mut rows: Vec<_> =
         management.tenants.values().map(|tenant| (tenant.name.clone(), shown(tenant))).collect();
     rows.sort_by(|one, other| one.0.cmp(&other.0));
-    super::keys::page(&request, &params, rows.into_iter())
+    super::keys::page(&request, &params, rows.into_iter(), |text| (1..=64).contains(&text.len()))
 }
 
 /// `POST /tenants` `{"name"}`: the tenant, and an admin key of it, shown once.

@@ -274,3 +274,43 @@ fn every_combination_of_filters_finds_what_it_says_in_both_orders_and_in_a_repla
         assert_eq!(replay.message().event, "stream.end", "{query}");
     }
 }
+
+#[test]
+fn what_is_no_cursor_of_a_list_is_400_and_not_an_empty_page() {
+    let server = Server::start();
+    server.publish(&json!({"type": "a", "id": "one", "data": {}}));
+    for path in [
+        "destinations",
+        "event-types",
+        "apps",
+        "functions",
+        "keys",
+        "tenants",
+        "invocations",
+        "replays",
+        "events/one/deliveries",
+    ] {
+        let ask = |cursor: &str| {
+            server.send(&Request::get(&format!("/api/v1/{path}?cursor={cursor}")).key(OPERATOR))
+        };
+        for bad in ["", "%00", "~", "-1", "one two", &"x".repeat(200)].map(|bad| bad.replace(' ', "%20")) {
+            if path != "tenants" || bad.is_empty() || bad.len() > 64 {
+                ask(&bad).problem(400);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_may_end_in_the_last_year_there_is_and_those_of_the_config_are_changed_there() {
+    let server = Server::start();
+    let forever = json!({"name": "a", "scopes": ["events:read"], "expires_at": "9999-12-31T23:59:59Z"});
+    let made = server.post("/api/v1/keys", &forever).must(201);
+    let token = made["key"].as_str().unwrap();
+    server.send(&Request::get(EVENTS).key(token)).must(200);
+    let listed = server.send(&Request::get("/api/v1/keys?limit=1000").key(ADMIN)).must(200);
+    let declared = listed["data"].as_array().unwrap().iter().find(|key| key["declared"] == true).unwrap();
+    let path = format!("/api/v1/keys/{}", declared["id"].as_str().unwrap());
+    let refused = server.send(&Request::new("DELETE", &path).key(ADMIN)).problem(409);
+    assert_eq!(refused["detail"], "it is declared in the config file: change it there");
+}

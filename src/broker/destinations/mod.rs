@@ -62,7 +62,7 @@ pub enum ManageError {
     #[error("the destination is invalid")]
     Invalid(Vec<Violation>),
     /// It is declared in the config and changed there.
-    #[error("the destination is declared in the config file: change it there")]
+    #[error("it is declared in the config file: change it there")]
     Declared,
     /// The tenant has as many as it may have.
     #[error("the tenant has {0} destinations, which is delivery.max_destinations")]
