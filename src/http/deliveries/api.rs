@@ -1,8 +1,8 @@
 //! What the document says of deliveries.
 
 use crate::http::openapi::{
-    Answer, CURSOR, DESTINATION_ID, EVENT_ID, LIMIT, Operation, Parameter, Part, ROW_CURSOR, Shape, get,
-    json_form, named, nullable, object, page, page_of, post,
+    Answer, CURSOR, DESTINATION_ID, EVENT_ID, LIMIT, Operation, Parameter, Part, Shape, get, json_form,
+    named, nullable, object, page, page_of, post, row_cursor,
 };
 use crate::http::poll::api::{SINCE, TYPE, UNTIL};
 use crate::model::Scope;
@@ -14,6 +14,9 @@ pub(in crate::http) const PART: Part = Part {
     operations: &[LIST, OF_EVENT, SHOW, RESEND, STATS],
     schemas,
 };
+
+const NEXT: Parameter =
+    row_cursor("^dlv_[0-7][0-9A-HJKMNP-TV-Z]{25}_[1-9][0-9]{0,18}$", "dlv_01M8Z3W9X2K4Q5R6S7T8V9WXYZ_42");
 
 const STATUS: Parameter = Parameter::new(
     "status",
@@ -46,7 +49,7 @@ const OF_EVENT: Operation = get("/api/v1/events/{id}/deliveries")
     .named("listDeliveriesOfEvent", "List an event's deliveries with their attempts")
     .scope(Scope::DestinationsRead)
     .segments(&[EVENT_ID])
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("DeliveryPage")])]);
 
 const SHOW: Operation = get("/api/v1/deliveries/{id}")

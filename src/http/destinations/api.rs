@@ -3,8 +3,8 @@
 mod schemas;
 
 use crate::http::openapi::{
-    Answer, DESTINATION_ID, LIMIT, LOCATION, Operation, Part, ROW_CURSOR, delete, get, json_form, page_of,
-    patch, post,
+    Answer, DESTINATION_ID, LIMIT, LOCATION, Operation, Parameter, Part, delete, get, json_form, page_of,
+    patch, post, row_cursor,
 };
 use crate::model::Scope;
 
@@ -27,6 +27,8 @@ pub(in crate::http) const PART: Part = Part {
     schemas: schemas::all,
 };
 
+const NEXT: Parameter = row_cursor("^dst_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "dst_01M8Z3W9X2K4Q5R6S7T8V9WXYZ");
+
 const DECLARED: (u16, &str) = (409, "The destination stands in the config.");
 
 const TOO_MANY_TESTS: (u16, &str) = (429, "The tenant has too many of these under way.");
@@ -34,7 +36,7 @@ const TOO_MANY_TESTS: (u16, &str) = (429, "The tenant has too many of these unde
 const LIST: Operation = get("/api/v1/destinations")
     .named("listDestinations", "List destinations")
     .scope(Scope::DestinationsRead)
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("DestinationPage")])]);
 
 const CREATE: Operation = post("/api/v1/destinations")

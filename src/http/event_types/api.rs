@@ -1,8 +1,8 @@
 //! What the document says of event types.
 
 use crate::http::openapi::{
-    Answer, LIMIT, Operation, Parameter, Part, ROW_CURSOR, Shape, closed, delete, get, json_form, object,
-    page, page_of, put,
+    Answer, LIMIT, Operation, Parameter, Part, Shape, closed, delete, get, json_form, object, page, page_of,
+    put, row_cursor,
 };
 use crate::model::Scope;
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ pub(in crate::http) const PART: Part = Part {
     operations: &[LIST, SHOW, PUT, REMOVE, SAMPLE],
     schemas,
 };
+
+const NEXT: Parameter = row_cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", "pipeline.completed");
 
 const NAME: Parameter = Parameter::new(
     "name",
@@ -26,7 +28,7 @@ const LIST: Operation = get("/api/v1/event-types")
     .named("listEventTypes", "List event types: those of the catalogs and the tenant's own")
     .about(OR_PUBLISH)
     .scope(Scope::EventsRead)
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("EventTypePage")])]);
 
 const SHOW: Operation = get("/api/v1/event-types/{name}")

@@ -1,8 +1,8 @@
 //! What the document says of apps and functions.
 
 use crate::http::openapi::{
-    Answer, LIMIT, LOCATION, Operation, Parameter, Part, ROW_CURSOR, Shape, closed, delete, get, json_form,
-    named, nullable, object, page, page_of, patch, post,
+    Answer, LIMIT, LOCATION, Operation, Parameter, Part, Shape, closed, delete, get, json_form, named,
+    nullable, object, page, page_of, patch, post, row_cursor,
 };
 use crate::model::Scope;
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ pub(in crate::http) const PART: Part = Part {
     ],
     schemas,
 };
+
+const NEXT: Parameter = row_cursor("^[0-9]{20}$", "00000000000000000041");
 
 const APP: Parameter = Parameter::new("app", Shape::Any, "Functions of the app with this slug.");
 
@@ -33,7 +35,7 @@ const ID: Parameter = Parameter::new(
 const LIST_APPS: Operation = get("/api/v1/apps")
     .named("listApps", "List apps")
     .scope(Scope::FunctionsRead)
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("AppPage")])]);
 
 const CREATE_APP: Operation = post("/api/v1/apps")
@@ -65,7 +67,7 @@ const REMOVE_APP: Operation = delete("/api/v1/apps/{slug}")
 const LIST: Operation = get("/api/v1/functions")
     .named("listFunctions", "List functions")
     .scope(Scope::FunctionsRead)
-    .query(&[LIMIT, ROW_CURSOR, APP])
+    .query(&[LIMIT, NEXT, APP])
     .answers(&[page_of("A page.", &[json_form("FunctionPage")])]);
 
 const CREATE: Operation = post("/api/v1/functions")

@@ -1,14 +1,16 @@
 //! What the document says of keys.
 
 use crate::http::openapi::{
-    Answer, LIMIT, Operation, Parameter, Part, ROW_CURSOR, Shape, closed, delete, get, json_form, named,
-    nullable, object, page, page_of, post,
+    Answer, LIMIT, Operation, Parameter, Part, Shape, closed, delete, get, json_form, named, nullable,
+    object, page, page_of, post, row_cursor,
 };
 use crate::model::Scope;
 use serde_json::{Value, json};
 
 pub(in crate::http) const PART: Part =
     Part { name: "Keys", about: "API keys with their scopes.", operations: &[LIST, CREATE, REMOVE], schemas };
+
+const NEXT: Parameter = row_cursor("^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "key_01M8Z3W9X2K4Q5R6S7T8V9WXYZ");
 
 const ID: Parameter = Parameter::new(
     "id",
@@ -22,7 +24,7 @@ const ID: Parameter = Parameter::new(
 const LIST: Operation = get("/api/v1/keys")
     .named("listKeys", "List the tenant's keys")
     .scope(Scope::Admin)
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("KeyPage")])]);
 
 const CREATE: Operation = post("/api/v1/keys")

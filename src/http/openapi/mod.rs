@@ -17,7 +17,7 @@ pub(in crate::http) use answers::{Answer, Form, JSON, json_form, page_of};
 
 pub(in crate::http) use document::Served;
 pub(in crate::http) use parameters::{
-    CURSOR, DESTINATION_ID, EVENT_ID, LIMIT, LOCATION, Parameter, ROW_CURSOR, Shape,
+    CURSOR, DESTINATION_ID, EVENT_ID, LIMIT, LOCATION, Parameter, Shape, row_cursor,
 };
 pub(in crate::http) use served::{docs, show, style};
 

@@ -51,11 +51,11 @@ pub(in crate::http) const CURSOR: Parameter = Parameter::new(
     "`next_cursor` of an earlier answer: goes on after it. Opaque, and good across restarts.",
 );
 
-pub(in crate::http) const ROW_CURSOR: Parameter = Parameter::new(
-    "cursor",
-    Shape::Any,
-    "`next_cursor` of an earlier answer: goes on after it. Opaque, and good across restarts.",
-);
+/// The cursor of a list that is in the order of its rows' names.
+pub(in crate::http) const fn row_cursor(pattern: &'static str, example: &'static str) -> Parameter {
+    let about = "`next_cursor` of an earlier answer: goes on after it. Opaque, and good across restarts.";
+    Parameter::new("cursor", Shape::Pattern { pattern, example }, about)
+}
 
 /// A segment of a path.
 pub(in crate::http) const EVENT_ID: Parameter = Parameter::new(

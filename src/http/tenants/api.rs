@@ -1,7 +1,8 @@
 //! What the document says of tenants.
 
 use crate::http::openapi::{
-    Answer, LIMIT, Operation, Part, ROW_CURSOR, closed, get, json_form, object, page, page_of, post,
+    Answer, LIMIT, Operation, Parameter, Part, closed, get, json_form, object, page, page_of, post,
+    row_cursor,
 };
 use crate::model::Scope;
 use serde_json::{Value, json};
@@ -13,10 +14,12 @@ pub(in crate::http) const PART: Part = Part {
     schemas,
 };
 
+const NEXT: Parameter = row_cursor("^[a-z0-9-]{1,64}$", "default");
+
 const LIST: Operation = get("/api/v1/tenants")
     .named("listTenants", "List tenants")
     .scope(Scope::Operator)
-    .query(&[LIMIT, ROW_CURSOR])
+    .query(&[LIMIT, NEXT])
     .answers(&[page_of("A page.", &[json_form("TenantPage")])]);
 
 const CREATE: Operation = post("/api/v1/tenants")
