@@ -35,9 +35,11 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// The dialler has its own time-out, and each delivery its deadline: the library's only has to be longer.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// Posts deliveries. Not `Send`: each thread has its own.
+/// Posts deliveries. Not `Send`: each thread has its own, and clones are the same one.
 #[derive(Clone)]
-pub struct WebhookClient {
+pub struct WebhookClient(Rc<Inner>);
+
+struct Inner {
     plain: Client,
     tls: Client,
     policy: Policy,
@@ -46,7 +48,7 @@ pub struct WebhookClient {
 
 impl std::fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebhookClient").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("WebhookClient").field("policy", &self.0.policy).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +79,7 @@ impl WebhookClient {
             timeout: config.connect_timeout,
         };
         let plain = library(Dial { dialer: dialer.clone(), is_tls: false });
-        Self { plain, tls: library(Dial { dialer, is_tls: true }), policy, proxy }
+        Self(Rc::new(Inner { plain, tls: library(Dial { dialer, is_tls: true }), policy, proxy }))
     }
 
     /// Makes a request. Ends within its time-out, whatever the endpoint does.
@@ -138,9 +140,9 @@ impl WebhookClient {
     fn request(&self, outgoing: Outgoing) -> Result<(FrozenClientRequest, Bytes), SendError> {
         let to = outgoing.to.ready()?;
         // TLS is spoken below the library.
-        let client = if to.is_tls { &self.tls } else { &self.plain };
+        let client = if to.is_tls { &self.0.tls } else { &self.0.plain };
         let mut request = client.request(Method::POST, to.uri.clone());
-        let through = self.proxy.as_ref().filter(|_| !to.is_tls);
+        let through = self.0.proxy.as_ref().filter(|_| !to.is_tls);
         if let Some(credentials) = through.and_then(Proxy::credentials) {
             request = request.insert_header((header::PROXY_AUTHORIZATION, credentials));
         }
