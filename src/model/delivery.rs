@@ -240,7 +240,9 @@ impl ConsumerState {
     pub fn move_to(&mut self, place: Sequence) {
         if place > self.place {
             self.place = place;
-            self.settled = self.settled.split_off(&place.next());
+            while self.settled.first().is_some_and(|first| *first <= place) {
+                self.settled.pop_first();
+            }
         }
     }
 }
