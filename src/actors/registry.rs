@@ -17,6 +17,7 @@ use super::verification::VerificationActor;
 use crate::clock;
 use crate::delivery::backoff;
 use crate::delivery::router::Router;
+use crate::log::{Change, Commit};
 use crate::model::{Destination, DestinationId, Sequence};
 use crate::webhook::Answer;
 use actix::prelude::*;
@@ -30,6 +31,9 @@ const ROUTED_EVENTS: usize = 4096;
 
 /// A child that ran for this long starts again without a pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// How long after a refusal the log is asked again.
+const ASK_LOG_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct RegistryActor {
     around: Surroundings,
@@ -159,9 +163,37 @@ impl RegistryActor {
         context.run_later(pause, move |registry, context| registry.start_again(stopped, context));
     }
 
+    /// Whether a child has ended and nothing else was done about it since.
+    fn is_waiting(&self, stopped: ChildStopped) -> bool {
+        let child = self.children.get(&stopped.id);
+        let is_same = |child: &Child| child.generation == stopped.generation && child.running.is_none();
+        !self.draining && child.is_some_and(is_same)
+    }
+
+    /// Starts a child that has ended, once the log takes outcomes: as long as it does not, whatever is sent would be sent
+    /// again and again.
     fn start_again(&mut self, stopped: ChildStopped, context: &mut Context<Self>) {
-        let Some(child) = self.children.get(&stopped.id) else { return };
-        if child.generation == stopped.generation && child.running.is_none() && !self.draining {
+        if !self.is_waiting(stopped) {
+            return;
+        }
+        let (destination, kept) = (stopped.id, self.around.log.consumer(stopped.id).unwrap_or_default());
+        let changes = vec![Change::MovePlace { destination, place: kept.place }];
+        let commit = self.around.log.commit(Commit { changes, ..Commit::default() });
+        context.spawn(commit.into_actor(self).map(move |committed, registry, context| match committed {
+            Ok(_) => registry.start_now(stopped, context),
+            Err(error) => {
+                tracing::warn!(%destination, %error, "a destination waits for the log to take outcomes");
+                context.run_later(ASK_LOG_AGAIN, move |registry, context| {
+                    registry.start_again(stopped, context);
+                });
+            }
+        }));
+    }
+
+    fn start_now(&mut self, stopped: ChildStopped, context: &mut Context<Self>) {
+        if self.is_waiting(stopped)
+            && let Some(child) = self.children.get(&stopped.id)
+        {
             let (destination, deaths) = (Arc::clone(&child.destination), child.deaths);
             self.start(&destination, deaths, context);
         }

@@ -1,8 +1,11 @@
 //! A disk that fails under a running server: what is acknowledged stays, what is not is said, service comes back.
 
 use crate::support::meddler::Meddler;
-use crate::support::{PUBLISHER, Request, Response, Server, eventually};
+use crate::support::{Delivery, PUBLISHER, Receiver, Reply, Request, Response, Server, eventually};
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn draft(n: usize) -> Request {
     let request = Request::post("/api/v1/events").key(PUBLISHER);
@@ -74,4 +77,36 @@ fn a_disk_that_fails_for_a_while_is_survived() {
 fn a_write_that_finds_no_space_is_survived() {
     let refusals = recovers_from("pwrite64,ftruncate,fallocate", "error=ENOSPC");
     assert!(!refusals.is_empty());
+}
+
+#[test]
+fn a_log_that_takes_no_outcome_has_nothing_sent_over_and_over() {
+    let server = Server::start();
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let answers = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&answers);
+    let receiver = Receiver::start(move |_| {
+        asked.send(()).ok();
+        Reply::When(Arc::clone(&flag), Box::new(Reply::status(200)))
+    });
+    let mut destination = receiver.destination();
+    destination["max_in_flight"] = json!(2);
+    server.post("/api/v1/destinations", &destination).must(201);
+    for n in 0..5 {
+        server.send(&draft(n)).must(201);
+    }
+    (0..2).for_each(|_| is_asked.recv().unwrap());
+    let meddler = Meddler::attach(&server, "fsync,fdatasync", "error=EIO");
+    answers.store(true, Ordering::SeqCst);
+    let waits = || server.output().matches("waits for the log to take outcomes").count();
+    eventually("three refusals", || (waits() >= 3).then_some(()));
+    assert_eq!(is_asked.try_iter().count(), 0, "the window is sent, and nothing more");
+    drop(meddler);
+    publish_until_answered(&server, 5);
+    let again = eventually("all six", || {
+        let heard: Vec<u64> = receiver.deliveries().iter().map(Delivery::sequence).collect();
+        let different: BTreeSet<u64> = heard.iter().copied().collect();
+        (different.len() == 6).then_some(heard.len() - different.len())
+    });
+    assert!(again <= 2, "the window once more at most: {again}");
 }
