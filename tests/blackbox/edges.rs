@@ -144,10 +144,46 @@ fn a_body_that_stalls_is_408_and_what_follows_it_is_no_request() {
     assert_eq!(server.head(), 0);
 }
 
-fn open_streams(server: &Server) -> u64 {
+fn gauge(server: &Server, name: &str) -> u64 {
     let page = server.send(&Request::get("/metrics").key(OPERATOR)).text();
-    let line = page.lines().find(|line| line.starts_with("campanile_streams ")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn open_streams(server: &Server) -> u64 {
+    gauge(server, "campanile_streams")
+}
+
+/// A key for reading, and the path that it is deleted at.
+fn reading_key(server: &Server) -> (String, String) {
+    let made = server.post("/api/v1/keys", &json!({"name": "a", "scopes": ["events:read"]})).must(201);
+    (made["key"].as_str().unwrap().to_owned(), format!("/api/v1/keys/{}", made["id"].as_str().unwrap()))
+}
+
+#[test]
+fn a_key_that_ends_while_its_poll_waits_reads_nothing_more() {
+    let server = Server::start();
+    let (key, path) = reading_key(&server);
+    std::thread::scope(|scope| {
+        let poll = scope.spawn(|| {
+            let request = Request::get("/api/v1/events?wait_ms=30000&cursor=0").key(&key);
+            Connection::open(server.address()).unwrap().exchange(&request).unwrap()
+        });
+        eventually("the poll waits", || (gauge(&server, "campanile_waiting_polls") == 1).then_some(()));
+        server.send(&Request::new("DELETE", &path).key(ADMIN)).must(204);
+        server.publish(&json!({"type": "secret", "data": {}}));
+        poll.join().unwrap().problem(401);
+    });
+}
+
+#[test]
+fn a_ticket_of_a_key_that_has_ended_opens_nothing() {
+    let server = Server::start();
+    let (key, path) = reading_key(&server);
+    let ticket = server.send(&Request::post("/api/v1/stream-tickets").key(&key)).must(201);
+    server.send(&Request::new("DELETE", &path).key(ADMIN)).must(204);
+    let query = format!("{EVENTS}/stream?ticket={}", ticket["ticket"].as_str().unwrap());
+    server.send(&Request::get(&query)).problem(401);
 }
 
 #[test]
