@@ -1,30 +1,19 @@
-//! What became of functions' runs: lists, one with every attempt, trying again by hand.
+//! What became of functions' runs: one with every attempt, trying again by hand.
 //!
 //! A POST event's run is kept from its first attempt on; until then it follows from its subscription's place.
 
 use super::super::Broker;
 use super::FunctionError;
 use crate::clock;
-use crate::log::{Change, Commit, InvocationQuery, LogError};
+use crate::log::{Change, Commit, LogError};
 use crate::model::{
-    EventFilter, EventId, EventMode, InvocationId, InvocationRecord, InvocationStatus, Requeue, StoredEvent,
-    Subscription, TaskContext, TenantId, UnixMillis, Verdict,
+    ConsumerState, EventFilter, EventMode, InvocationId, InvocationRecord, InvocationStatus, Requeue,
+    StoredEvent, Subscription, TaskContext, TenantId, UnixMillis, Verdict,
 };
+use std::sync::Arc;
 
-/// Which invocations are wanted, newest first.
-#[derive(Debug, Clone, Default)]
-pub struct InvocationAsk {
-    /// Those of one function.
-    pub function: Option<u64>,
-    /// Those of one event.
-    pub event: Option<EventId>,
-    /// Those that are this far.
-    pub status: Option<InvocationStatus>,
-    /// Only those before this one.
-    pub below: Option<InvocationId>,
-    /// At most this many.
-    pub limit: usize,
-}
+/// Subscriptions to POST event types, each with its progress.
+pub(super) type Posts = Vec<(Arc<Subscription>, ConsumerState)>;
 
 /// One run of a function on an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,58 +28,7 @@ pub struct Invocation {
     pub attempts: Vec<InvocationRecord>,
 }
 
-/// One page of invocations.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct InvocationPage {
-    /// Newest first.
-    pub invocations: Vec<Invocation>,
-    /// Where the next page begins: below this one; `None` when there is no more.
-    pub next: Option<InvocationId>,
-}
-
 impl Broker {
-    /// One page of a tenant's invocations.
-    pub async fn invocation_page(
-        &self,
-        tenant: TenantId,
-        ask: InvocationAsk,
-    ) -> Result<InvocationPage, FunctionError> {
-        let event = match ask.event.clone() {
-            Some(id) => match self.log().find(tenant, id).await? {
-                Some(event) => Some(event),
-                None => return Ok(InvocationPage::default()),
-            },
-            None => None,
-        };
-        // What is stored does not tell these two apart: whether it has begun, its run knows.
-        let stored = ask.status.map(|status| match status {
-            InvocationStatus::Running => InvocationStatus::Pending,
-            other => other,
-        });
-        let sequence = event.as_ref().map(|event| event.sequence());
-        let query = InvocationQuery {
-            tenant,
-            below: ask.below,
-            function: ask.function,
-            sequence,
-            status: stored,
-            limit: ask.limit,
-        };
-        let found = self.log().invocations(query).await?;
-        let mut invocations: Vec<Invocation> =
-            found.rows.into_iter().map(|last| self.invocation_of(last, Vec::new())).collect();
-        if let (Some(event), None) = (&event, ask.below) {
-            let waiting = self.queued(event, &invocations);
-            invocations.extend(waiting.into_iter().map(|last| self.invocation_of(last, Vec::new())));
-            invocations.sort_by_key(|one| std::cmp::Reverse(one.last.id()));
-        }
-        invocations.retain(|one| {
-            ask.function.is_none_or(|function| one.last.task.function == function)
-                && ask.status.is_none_or(|status| one.status == status)
-        });
-        Ok(InvocationPage { invocations, next: found.more_below })
-    }
-
     /// One invocation of a tenant with every attempt.
     pub async fn invocation(&self, tenant: TenantId, id: InvocationId) -> Result<Invocation, FunctionError> {
         let mut records = self.log().invocation(tenant, id).await?;
@@ -99,7 +37,8 @@ impl Broker {
             return Ok(self.invocation_of(last, records));
         }
         let event = self.event_at(tenant, id.sequence).await?.ok_or(FunctionError::NoInvocation)?;
-        let queued = self.queued(&event, &[]).into_iter().find(|record| record.slot == id.slot);
+        let posts = self.post_consumers(tenant, |one| one.slot == id.slot);
+        let queued = self.queued(&event, &posts, &mut 0).pop();
         queued.map(|last| self.invocation_of(last, Vec::new())).ok_or(FunctionError::NoInvocation)
     }
 
@@ -136,7 +75,11 @@ impl Broker {
         self.invocation(tenant, id).await
     }
 
-    fn invocation_of(&self, last: InvocationRecord, attempts: Vec<InvocationRecord>) -> Invocation {
+    pub(super) fn invocation_of(
+        &self,
+        last: InvocationRecord,
+        attempts: Vec<InvocationRecord>,
+    ) -> Invocation {
         let (status, next_attempt_at) = match (last.task.mode, last.consumer) {
             (EventMode::Pre, _) => (self.pre_status(&last), None),
             (_, Some(consumer)) => {
@@ -171,22 +114,19 @@ impl Broker {
         }
     }
 
-    /// What an event waits for at its POST subscriptions, as far as it is not among the `known`.
-    fn queued(&self, event: &StoredEvent, known: &[Invocation]) -> Vec<InvocationRecord> {
+    /// The POST subscriptions that are wanted, with how far each is.
+    pub(super) fn post_consumers(&self, tenant: TenantId, wanted: impl Fn(&Subscription) -> bool) -> Posts {
         let book = self.function_book();
-        let waits = |one: &Subscription| {
-            let filter = EventFilter { payload: one.filter.clone(), ..EventFilter::default() };
-            let sequence = event.sequence();
-            one.mode == EventMode::Post
-                && one.event == event.event_type().as_str()
-                && filter.matches(event)
-                && self
-                    .log()
-                    .consumer(one.consumer)
-                    .is_some_and(|kept| kept.place < sequence && !kept.settled.contains(&sequence))
-                && !known.iter().any(|other| other.last.slot == one.slot)
-        };
-        let queued = book.subscriptions_of(event.tenant()).filter(|one| waits(one)).filter_map(|one| {
+        let posts = book.subscriptions_of(tenant).filter(|one| one.mode == EventMode::Post && wanted(one));
+        posts.filter_map(|one| Some((Arc::clone(one), self.log().consumer(one.consumer)?))).collect()
+    }
+
+    /// What an event waits for at subscriptions without having had an attempt. What looking at its payload cost is
+    /// added to `work`.
+    pub(super) fn queued(&self, event: &StoredEvent, at: &Posts, work: &mut u64) -> Vec<InvocationRecord> {
+        let book = self.function_book();
+        let waiting = at.iter().filter(|(one, kept)| is_to_be_called(one, kept, event, work));
+        let queued = waiting.filter_map(|(one, _)| {
             let function = book.functions.get(&(one.tenant, one.function))?;
             Some(InvocationRecord {
                 tenant: one.tenant,
@@ -207,4 +147,13 @@ impl Broker {
         });
         queued.collect()
     }
+}
+
+fn is_to_be_called(one: &Subscription, kept: &ConsumerState, event: &StoredEvent, work: &mut u64) -> bool {
+    let sequence = event.sequence();
+    let filter = EventFilter { payload: one.filter.clone(), ..EventFilter::default() };
+    kept.place < sequence
+        && !kept.settled.contains(&sequence)
+        && one.event == event.event_type().as_str()
+        && filter.matches_counting(event, work)
 }

@@ -23,7 +23,7 @@ const FUNCTION: Parameter = Parameter::new(
 const EVENT: Parameter = Parameter::new(
     "event_id",
     Shape::Pattern { pattern: "^[A-Za-z0-9_-]{1,64}$", example: "evt_1" },
-    "Runs on this event, those too that have not begun.",
+    "Runs on this event.",
 );
 
 const STATUS: Parameter = Parameter::new(
@@ -34,7 +34,10 @@ const STATUS: Parameter = Parameter::new(
 
 const LIST: Operation = get("/api/v1/invocations")
     .named("listInvocations", "List runs of functions, newest first")
-    .about("A run on a POST event is in the whole list from its first attempt on.")
+    .about(
+        "Runs that have not begun are `pending`. What waits for a POST event's function is looked for in the events: a page \
+         may be short while `has_more` is true.",
+    )
     .scope(Scope::FunctionsRead)
     .query(&[FUNCTION, EVENT, STATUS, LIMIT, CURSOR])
     .answers(&[page_of("A page.", &[json_form("InvocationSummaryPage")])]);

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod causes;
 mod crashes;
+mod listed;
 mod post;
 mod printed;
 mod stages;
