@@ -107,11 +107,13 @@ impl Edge {
         // What older versions know of the end of a body is its length, or the end of the connection.
         let knows_chunks = response.request().version() > Version::HTTP_10;
         let is_endless = matches!(response.response().body().size(), BodySize::Stream);
+        // The server hangs up after a request that offers another protocol: whoever keeps connections is told.
+        let offers_another = response.request().head().upgrade();
         let head = response.response_mut().head_mut();
         if is_endless && !knows_chunks {
             head.no_chunking(true);
         }
-        if *self.draining.borrow() || (is_endless && !knows_chunks) {
+        if *self.draining.borrow() || offers_another || (is_endless && !knows_chunks) {
             head.set_connection_type(ConnectionType::Close);
         }
         response.headers_mut().insert(X_REQUEST_ID, id);

@@ -350,3 +350,29 @@ fn keys_may_end_in_the_last_year_there_is_and_those_of_the_config_are_changed_th
     let refused = server.send(&Request::new("DELETE", &path).key(ADMIN)).problem(409);
     assert_eq!(refused["detail"], "it is declared in the config file: change it there");
 }
+
+#[test]
+fn an_offer_of_another_protocol_is_declined_and_the_connection_s_end_is_announced() {
+    let server = Server::start();
+    // As clients say it that would rather speak HTTP/2, and keep connections unless they are told.
+    let offer =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n";
+    let send = |method: &str, more: &str| {
+        let mut connection = Connection::open(server.address()).unwrap();
+        let head =
+            format!("{method} {EVENTS} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {ADMIN}\r\n{offer}");
+        connection.write((head + more).as_bytes()).unwrap();
+        let answer = connection.answer(false).unwrap();
+        assert_eq!(answer.header("Connection"), Some("close"), "{answer:?}");
+        assert_eq!(answer.header("Upgrade"), None);
+        assert!(connection.answer(false).is_err(), "nothing more comes");
+        answer
+    };
+    let body = r#"{"type":"a","data":{}}"#;
+    let length = body.len();
+    for place in 1..=3 {
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+        assert_eq!(send("POST", &rest).must(201)["sequence"], place);
+    }
+    assert_eq!(send("GET", "\r\n").must(200)["data"].as_array().unwrap().len(), 3);
+}
