@@ -15,6 +15,11 @@ fn shown(tenant: &Tenant) -> Value {
     json!({"name": tenant.name, "created_at": tenant.created_at})
 }
 
+fn is_name(name: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(is_of_names)
+}
+
 /// `GET /tenants`.
 pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     Caller::of(&request, &app, Scope::Operator)?;
@@ -23,7 +28,7 @@ pub(crate) async fn list(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     let mut rows: Vec<_> =
         management.tenants.values().map(|tenant| (tenant.name.clone(), shown(tenant))).collect();
     rows.sort_by(|one, other| one.0.cmp(&other.0));
-    super::keys::page(&request, &params, rows.into_iter(), |text| (1..=64).contains(&text.len()))
+    super::keys::page(&request, &params, rows.into_iter(), is_name)
 }
 
 /// `POST /tenants` `{"name"}`: the tenant, and an admin key of it, shown once.
@@ -35,15 +40,11 @@ pub(crate) async fn create(
     Caller::of(&request, &app, Scope::Operator)?;
     let mut body = body::object(&request, &app, payload).await?;
     let name = body.remove("name").and_then(|name| name.as_str().map(str::to_owned));
-    let is_name = |name: &String| {
-        (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
     let mut violations: Vec<Violation> = body
         .keys()
         .map(|name| Violation::new(format!("/{}", Violation::escape(name)), "there is no such member"))
         .collect();
-    if !name.as_ref().is_some_and(is_name) {
+    if !name.as_deref().is_some_and(is_name) {
         violations.push(Violation::new("/name", "1 to 64 of a-z, 0-9 and -"));
     }
     let Some(name) = name.filter(|_| violations.is_empty()) else { return Err(Problem::invalid(violations)) };

@@ -330,7 +330,8 @@ fn what_is_no_cursor_of_a_list_is_400_and_not_an_empty_page() {
             server.send(&Request::get(&format!("/api/v1/{path}?cursor={cursor}")).key(OPERATOR))
         };
         for bad in ["", "%00", "~", "-1", "one two", &"x".repeat(200)].map(|bad| bad.replace(' ', "%20")) {
-            if path != "tenants" || bad.is_empty() || bad.len() > 64 {
+            // A tenant may have any name of those letters.
+            if path != "tenants" || bad != "-1" {
                 ask(&bad).problem(400);
             }
         }
