@@ -103,10 +103,14 @@ export class Person {
     assert.deepEqual(said, [], what);
   }
 
-  /** The page must not be wider than what one sees of it. */
+  /** The page must not be wider than what one sees of it, once its charts have followed a change of its size. */
   async assertFits(what) {
-    const [wide, seen] = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert(wide <= seen, `${what} is ${wide} wide on ${seen}`);
+    const widths = () => [document.documentElement.scrollWidth, innerWidth];
+    const fits = () => document.documentElement.scrollWidth <= innerWidth;
+    await this.page.waitForFunction(fits, undefined, { timeout: 30_000 }).catch(async () => {
+      const [wide, seen] = await this.page.evaluate(widths);
+      assert.fail(`${what} is ${wide} wide on ${seen}`);
+    });
   }
 
   /** Ends the visit; fails when anything went wrong in the browser meanwhile. */
