@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct Db {
@@ -65,6 +66,9 @@ impl Db {
             let path = config.storage.path.display();
             return Err(Failure::Command(format!("there is no data folder {path}: name one with --data")));
         }
+        if !makes_it {
+            keep_everything(&mut config);
+        }
         match self.action {
             Action::Stats => stats(&config, self.json),
             Action::Verify => verify(&config, self.json),
@@ -87,6 +91,12 @@ impl Db {
             }
         }
     }
+}
+
+/// Who looks at a log removes nothing of it: a copy may be older than what the config keeps.
+fn keep_everything(config: &mut Config) {
+    config.storage.max_age = Duration::MAX;
+    config.storage.max_bytes = u64::MAX;
 }
 
 fn stats(config: &Config, json: bool) -> Result<(), Failure> {
@@ -192,4 +202,47 @@ fn bar() -> ProgressBar {
 fn progress(bar: &ProgressBar, done: u64, of: u64) {
     bar.set_length(of);
     bar.set_position(done);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Change, Commit};
+    use crate::model::{EventDraft, EventType, Tenant, TenantId, Timestamp};
+
+    #[test]
+    fn who_looks_at_an_old_log_removes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.path = folder.path().to_owned();
+        config.storage.min_free = 0;
+        let draft = EventDraft {
+            id: None,
+            event_type: EventType::parse("a").unwrap(),
+            timestamp: None,
+            pipeline: None,
+            run_id: None,
+            data: "{}".into(),
+            extensions: None,
+        };
+        let log = RedbLog::open(&config.storage, config.events.dedupe_window).unwrap();
+        let commit = Commit { tenant: Some(TenantId(1)), events: vec![draft], ..Commit::default() };
+        block_on(log.commit(commit)).unwrap();
+        block_on(log.close());
+        config.storage.max_age = Duration::from_millis(1);
+        config.storage.max_bytes = 1 << 20;
+        keep_everything(&mut config);
+        let log = RedbLog::open(&config.storage, config.events.dedupe_window).unwrap();
+        let begin = crate::clock::instant();
+        // Between commits the log looks after itself.
+        while begin.elapsed() < Duration::from_millis(400) {
+            let name = "t".to_owned();
+            let created_at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+            let changes = vec![Change::PutTenant(Tenant { number: TenantId(1), name, created_at })];
+            block_on(log.commit(Commit { changes, ..Commit::default() })).unwrap();
+        }
+        assert_eq!(log.stats().events, 1);
+        assert_eq!(tools::verify(&log, &|_, _| {}).events, 1);
+        block_on(log.close());
+    }
 }

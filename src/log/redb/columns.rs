@@ -145,7 +145,7 @@ impl ColumnFilter {
 
     /// Whether no event of the segment can pass.
     pub(super) fn wants_no_type(&self) -> bool {
-        self.names.as_ref().is_some_and(|names| !names.contains(&true))
+        self.names.as_ref().is_some_and(|names| !names.is_empty() && !names.contains(&true))
     }
 
     pub(super) fn labels(&self) -> impl Iterator<Item = u64> {

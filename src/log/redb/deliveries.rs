@@ -27,7 +27,8 @@ const MOST_ATTEMPTS: usize = 1000;
 pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<AttemptRecord>, LogError> {
     let (low, high) = query.sequence.map_or((0, u64::MAX), |sequence| (sequence.0, sequence.0));
     let range = (query.destination.0, low, 0)..=(query.destination.0, high, u32::MAX);
-    let mut attempts = Vec::new();
+    // Of the same attempt an older file only has what a failed write left.
+    let mut attempts: BTreeMap<(u64, u32), AttemptRecord> = BTreeMap::new();
     for segment in shared.segments.load().iter() {
         // An attempt is never older than its event.
         if segment.last_sequence() < low && segment.summary().is_some() {
@@ -39,13 +40,14 @@ pub(super) fn attempts(shared: &Shared, query: &AttemptQuery) -> Result<Vec<Atte
                     break;
                 }
                 let (key, value) = row?;
-                attempts.extend(decode(key.value(), value.value()));
+                let record = decode(key.value(), value.value());
+                attempts.extend(record.map(|record| ((record.sequence.0, record.attempt), record)));
             }
             Ok(())
         });
         shared.unless_damaged(read)?;
     }
-    Ok(attempts)
+    Ok(attempts.into_values().collect())
 }
 
 /// The last attempt of a delivery: where it is, and what it meant.
@@ -174,7 +176,8 @@ pub(super) fn last_attempts(shared: &Shared, query: &LastAttemptsQuery) -> Resul
         up_to = up_to.min(complete_to).max(query.after.0);
         for row in rows {
             let kept = known.entry(row.sequence.0).or_insert(row);
-            if row.attempts > kept.attempts {
+            // A write that failed may have left the same attempt in an older file.
+            if row.attempts >= kept.attempts {
                 *kept = row;
             }
         }

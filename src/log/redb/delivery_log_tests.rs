@@ -1,5 +1,6 @@
 //! Lists of deliveries over many small files say what the log in memory says, whatever the pages.
 
+use super::simulated_disk::{Image, SimulatedDisk};
 use super::tests::{close, draft};
 use super::*;
 use crate::clock;
@@ -237,6 +238,47 @@ fn retention_by_size_removes_files_that_attempts_fill() {
         std::thread::yield_now();
     }
     close(&log);
+}
+
+#[test]
+fn an_attempt_of_a_write_that_failed_gives_way_to_the_one_that_was_acknowledged() {
+    let mut failed = 0;
+    for after in 0..12 {
+        let disk = SimulatedDisk::new(Image::new(), u64::MAX, false, 1);
+        let log =
+            RedbLog::open_on(Arc::new(disk.clone()), &StorageConfig::default(), DAY, false, 100).unwrap();
+        let put = vec![Change::PutDestination(Box::new(destination()))];
+        let events = vec![draft("a", None, "{}")];
+        block_on(log.commit(Commit { tenant: Some(TENANT), events, changes: put, ..Commit::default() }))
+            .unwrap();
+        let commit = |verdict| {
+            let changes = vec![outcome(1, 1, verdict)];
+            block_on(log.commit(Commit { changes, ..Commit::default() }))
+        };
+        disk.stumble_after(after);
+        if commit(Verdict::Delivered).is_ok() {
+            close(&log);
+            continue;
+        }
+        failed += 1;
+        commit(Verdict::Dead).unwrap();
+        let query = AttemptQuery { destination: DESTINATION, sequence: Some(Sequence(1)), limit: 10 };
+        let attempts = block_on(log.attempts(query)).unwrap();
+        let attempts: Vec<_> = attempts.iter().map(|one| (one.attempt, one.verdict)).collect();
+        assert_eq!(attempts, [(1, Verdict::Dead)], "after {after} operations");
+        let last = follow_up(&*log, 10);
+        assert_eq!(last.len(), 1);
+        let query = LastAttemptsQuery {
+            destination: DESTINATION,
+            after: Sequence::ZERO,
+            up_to: Sequence(9),
+            limit: 9,
+        };
+        let last = block_on(log.last_attempts(query)).unwrap();
+        assert_eq!(last.rows[0].verdict, Verdict::Dead, "after {after} operations");
+        close(&log);
+    }
+    assert!(failed > 1, "nothing failed");
 }
 
 proptest! {

@@ -17,13 +17,15 @@ pub(super) enum ReadFault {
     Damaged(String),
     /// The system refuses to read.
     Store(String),
+    /// Retention has removed it since.
+    Trimmed,
 }
 
 impl ReadFault {
     /// Says in which file.
     pub(super) fn within(self, file: &str) -> Self {
         match self {
-            Self::Corrupt(sequence) => Self::Corrupt(sequence),
+            Self::Corrupt(_) | Self::Trimmed => self,
             Self::Damaged(detail) => Self::Damaged(format!("{file}: {detail}")),
             Self::Store(detail) => Self::Store(format!("{file}: {detail}")),
         }
@@ -80,15 +82,17 @@ impl From<ReadFault> for LogError {
         match fault {
             ReadFault::Corrupt(sequence) => Self::corrupt(Sequence(sequence)),
             ReadFault::Damaged(detail) | ReadFault::Store(detail) => Self::Read(detail),
+            ReadFault::Trimmed => Self::Read("its file was just removed by retention".to_owned()),
         }
     }
 }
 
 impl Shared {
-    /// What a file has of something that other files have too: nothing when it is damaged.
+    /// What a file has of something that other files have too: nothing when it is damaged or gone.
     pub(super) fn unless_damaged<T>(&self, read: Result<T, ReadFault>) -> Result<Option<T>, LogError> {
         match read {
             Ok(value) => Ok(Some(value)),
+            Err(ReadFault::Trimmed) => Ok(None),
             Err(ReadFault::Damaged(detail)) => {
                 self.count_corrupt();
                 tracing::warn!(%detail, "a damaged file was left out");

@@ -227,10 +227,12 @@ impl<'a> Group<'a> {
         }
         let mut first = Committed { replayed: true, ..Committed::default() };
         for (sequence, fresh) in used.events {
-            // Trimmed since: nothing to answer with, so the request counts as new.
-            let Some(event) = lookup::get(self.shared, sequence)? else {
-                return Ok(None);
+            // Trimmed or damaged since: nothing to answer with, so the request counts as new.
+            let event = match lookup::get(self.shared, sequence) {
+                Err(LogError::Corrupt { .. }) => None,
+                found => found?,
             };
+            let Some(event) = event else { return Ok(None) };
             first.events.push(event);
             first.fresh.push(fresh);
         }

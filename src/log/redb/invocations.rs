@@ -142,6 +142,7 @@ pub(super) fn list(shared: &Shared, query: &InvocationQuery) -> Result<Invocatio
         let (rows, cut) = shared.unless_damaged(read)?.unwrap_or_default();
         for record in rows {
             let known = newest.entry(record.id()).or_insert_with(|| record.clone());
+            // Of the same attempt an older file only has what a failed write left.
             if record.attempt > known.attempt {
                 *known = record;
             }

@@ -24,6 +24,9 @@ pub(super) fn get(shared: &Shared, sequence: Sequence) -> Result<Option<Arc<Stor
         return Ok(None);
     };
     let event = segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0));
+    if matches!(event, Err(ReadFault::Trimmed)) {
+        return Ok(None);
+    }
     let event = event.map_err(|fault| of_event(fault, sequence));
     if matches!(event, Err(LogError::Corrupt { .. })) {
         shared.count_corrupt();
@@ -40,14 +43,17 @@ pub(super) fn check(shared: &Shared, sequence: Sequence) -> Result<(), LogError>
     // Places between segments were never events.
     let Some(segment) = segments.iter().find(holds) else { return Ok(()) };
     let read = segment.read(&*shared.disk, |transaction| Tables::open(transaction)?.event(sequence.0));
-    read.map(|_| ()).map_err(|fault| of_event(fault, sequence))
+    match read {
+        Ok(_) | Err(ReadFault::Trimmed) => Ok(()),
+        Err(fault) => Err(of_event(fault, sequence)),
+    }
 }
 
 /// Damage met on the way to an event makes that event unreadable.
 fn of_event(fault: ReadFault, sequence: Sequence) -> LogError {
     match fault {
         ReadFault::Corrupt(_) | ReadFault::Damaged(_) => LogError::corrupt(sequence),
-        fault @ ReadFault::Store(_) => fault.into(),
+        fault @ (ReadFault::Store(_) | ReadFault::Trimmed) => fault.into(),
     }
 }
 

@@ -23,12 +23,15 @@ mod schema;
 mod scrubber;
 mod segment;
 mod shared;
+mod summary;
 pub mod tools;
 mod transaction;
 pub mod transfer;
 mod upkeep;
 mod writer;
 
+#[cfg(test)]
+mod border_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
@@ -255,9 +258,9 @@ impl EventLog for RedbLog {
 
     fn stats(&self) -> LogStats {
         let segments = self.shared.segments.load();
-        let bounds = *self.shared.bounds.borrow();
+        let stretches = self.shared.stretches();
         LogStats {
-            events: (bounds.head.0 + 1).saturating_sub(bounds.oldest.0),
+            events: stretches.iter().map(|stretch| stretch.end() + 1 - stretch.start()).sum(),
             bytes: segments.iter().map(|segment| self.shared.disk.size(&segment.file)).sum(),
             segments: segments.len() as u64,
             commits: self.shared.commits.load(Ordering::Relaxed),

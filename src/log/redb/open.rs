@@ -225,7 +225,8 @@ fn counted(
     (sequence, commit): (u64, u64),
     cache_bytes: usize,
 ) -> Result<Segment, OpenError> {
-    let last = (found.last_sequence.min(sequence), found.last_commit.min(commit));
+    let before = found.about.first_sequence - 1;
+    let last = (found.last_sequence.min(sequence).max(before), found.last_commit.min(commit));
     Ok(match (handle, found.summary) {
         (None, Some(summary)) if summary.sealed.last_sequence == last.0 => {
             Segment::sealed(found.about, found.names, summary)

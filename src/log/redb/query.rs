@@ -22,6 +22,8 @@ pub(super) fn from_tail(shared: &Shared, query: &Query) -> Option<Page> {
     if query.order == Order::Descending {
         return None;
     }
+    // Looked at first: an event that is committed after the next line is not in this page.
+    let head = shared.bounds.borrow().head;
     let events = shared.tail.after(query.from, TAIL_SCAN_LIMIT)?;
     let mut page = Page { scanned_to: query.from, ..Page::default() };
     let (mut bytes, mut work) = (0, Work::up_to(MEMORY_WORK));
@@ -48,10 +50,9 @@ pub(super) fn from_tail(shared: &Shared, query: &Query) -> Option<Page> {
             page.events.push(event);
         }
     }
-    let head = shared.bounds.borrow().head;
     let end = query.up_to.min(head).max(query.from);
     if scanned < TAIL_SCAN_LIMIT {
-        page.scanned_to = end;
+        page.scanned_to = page.scanned_to.max(end);
     }
     page.has_more = page.scanned_to < end;
     Some(page)
@@ -61,8 +62,7 @@ pub(super) fn from_tail(shared: &Shared, query: &Query) -> Option<Page> {
 pub(super) fn read(shared: &Shared, query: &Query) -> Result<Page, LogError> {
     let bounds = *shared.bounds.borrow();
     if query.order == Order::Ascending && query.from.next() < bounds.oldest {
-        let missed = bounds.oldest.0 - query.from.0 - 1;
-        return Err(LogError::Trimmed { oldest: bounds.oldest, missed });
+        return Err(behind(bounds.oldest, query.from));
     }
     let (low, high) = match query.order {
         Order::Ascending => (query.from.next().0, query.up_to.min(bounds.head).0),
@@ -75,6 +75,10 @@ pub(super) fn read(shared: &Shared, query: &Query) -> Result<Page, LogError> {
         scan.position = high;
     }
     scan.run(shared)
+}
+
+fn behind(oldest: Sequence, from: Sequence) -> LogError {
+    LogError::Trimmed { oldest, missed: oldest.0.saturating_sub(from.0 + 1) }
 }
 
 /// Counts matches by the columns, and by payload as long as that is not too much work.
@@ -108,6 +112,9 @@ pub(super) fn count(shared: &Shared, query: &Query) -> Result<u64, LogError> {
             }
             Ok(counted)
         });
+        if matches!(in_segment, Err(ReadFault::Trimmed)) {
+            continue;
+        }
         // What cannot be read is counted: its reader is told of it.
         counted += shared.unless_damaged(in_segment)?.unwrap_or(to + 1 - from);
     }
@@ -226,6 +233,9 @@ impl Scan<'_> {
         segment: &Segment,
         (from, to): (u64, u64),
     ) -> Result<Page, LogError> {
+        if matches!(fault, ReadFault::Trimmed) {
+            return self.trimmed(shared);
+        }
         let (sequence, resume) = match (fault, self.query.order) {
             (ReadFault::Corrupt(sequence), _) => (sequence, sequence),
             (ReadFault::Damaged(_), Order::Ascending) if segment.is_lost() => (self.position, to),
@@ -244,6 +254,20 @@ impl Scan<'_> {
         }
         self.position = sequence;
         Ok(self.full())
+    }
+
+    /// Retention went past the walk.
+    fn trimmed(mut self, shared: &Shared) -> Result<Page, LogError> {
+        let oldest = shared.bounds.borrow().oldest;
+        match self.query.order {
+            Order::Ascending if self.page.events.is_empty() => Err(behind(oldest, self.query.from)),
+            // Asking again from there tells what is gone.
+            Order::Ascending => Ok(self.full()),
+            Order::Descending => {
+                self.page.scanned_to = oldest;
+                Ok(self.page)
+            }
+        }
     }
 
     fn ascend(&mut self, tables: &Tables, filter: &ColumnFilter, to: u64) -> Result<(), Stop> {

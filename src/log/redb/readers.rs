@@ -5,6 +5,7 @@ use crate::log::{Later, LogError};
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -40,11 +41,14 @@ impl Readers {
         read: impl FnOnce(&Shared) -> Result<T, LogError> + Send + 'static,
     ) -> Later<T> {
         let (reply, answer) = oneshot::channel();
+        let is_closed = |shared: &Shared| matches!(shared.trouble(), Some(LogError::Closed));
         let job: Job = Box::new(move |shared| {
             // Nobody reads for someone who is gone.
             if !reply.is_closed() {
-                let closed = matches!(shared.trouble(), Some(LogError::Closed));
-                let _ = reply.send(if closed { Err(LogError::Closed) } else { read(shared) });
+                let answer = if is_closed(shared) { Err(LogError::Closed) } else { read(shared) };
+                // It may have been closed meanwhile.
+                let _ = reply
+                    .send(answer.map_err(|error| if is_closed(shared) { LogError::Closed } else { error }));
             }
         });
         match self.jobs.try_send(job) {
@@ -59,7 +63,8 @@ fn read_on(queue: &Mutex<Receiver<Job>>, shared: &Shared) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => job(shared),
+            // Whoever waits for one that panics is told so by its silence; the thread goes on for the others.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(|| job(shared)))),
             Err(_) => return,
         }
     }

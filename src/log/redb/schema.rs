@@ -43,7 +43,7 @@ pub(super) struct About {
     pub(super) first_sequence: u64,
     /// Its first commit.
     pub(super) first_commit: u64,
-    /// What the segment before it holds beyond these was never acknowledged and does not count.
+    /// The last event and commit before it that were acknowledged. What older segments hold beyond them does not count.
     pub(super) previous_last_sequence: u64,
     pub(super) previous_last_commit: u64,
 }

@@ -46,16 +46,19 @@ fn scrub(shared: &Weak<Shared>, every: Duration) {
 
 /// The pace at which a pass takes as long as it may.
 fn pause_after_bite(shared: &Shared, every: Duration) -> Duration {
-    let bounds = *shared.bounds.borrow();
-    let bites = (bounds.head.0 + 1).saturating_sub(bounds.oldest.0).div_ceil(BITE).max(1);
+    let bites =
+        shared.stretches().into_iter().map(|stretch| (stretch.end() + 1 - stretch.start()).div_ceil(BITE));
+    let bites = bites.sum::<u64>().max(1);
     every / u32::try_from(bites).unwrap_or(u32::MAX)
 }
 
 fn bite(shared: &Shared, position: Sequence) -> Sequence {
-    let bounds = *shared.bounds.borrow();
-    let begin = if position > bounds.head { bounds.oldest } else { position.max(bounds.oldest) };
-    let end = Sequence(begin.0 + BITE);
-    for sequence in (begin.0..end.0.min(bounds.head.0 + 1)).map(Sequence) {
+    let kept = shared.stretches();
+    let next = kept.iter().find(|stretch| *stretch.end() >= position.0);
+    let Some(stretch) = next.or(kept.first()) else { return Sequence::ZERO };
+    let begin = if next.is_some() { position.0.max(*stretch.start()) } else { *stretch.start() };
+    let end = (begin + BITE).min(stretch.end() + 1);
+    for sequence in (begin..end).map(Sequence) {
         match lookup::check(shared, sequence) {
             Ok(()) => {}
             Err(LogError::Corrupt { sequence, .. }) => {
@@ -65,5 +68,5 @@ fn bite(shared: &Shared, position: Sequence) -> Sequence {
             Err(error) => tracing::warn!(%sequence, %error, "the scrubber could not read an event"),
         }
     }
-    end
+    Sequence(end)
 }

@@ -3,21 +3,26 @@
 //! A segment is written while it is the newest, then sealed: it gets its summary, is closed cleanly and from
 //! then on only read, so that a crash never has to repair it. Its sequences are dense.
 
-use super::bloom::Bloom;
-use super::columns::{Columns, pipeline_key, run_key};
 use super::disk::{Disk, Handle, OpenError, UNFINISHED};
 use super::fault::ReadFault;
 use super::schema::{
-    ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES, Sealed,
+    ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES,
     from_checked_json, to_checked_json, unchecked,
 };
+use super::summary::{self, Summary};
 use crate::log::LogError;
-use redb::{Database, Durability, ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
+use redb::{Database, Durability, ReadTransaction, ReadableTable, TableError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Cache of a segment that is only read now and then.
 const SEALED_CACHE: usize = 4 << 20;
+
+/// So often a read opens a file that somebody closes.
+const REOPENED: u32 = 3;
+
+/// Numbers of types beyond this are damage.
+const MOST_NAMES: usize = 1 << 21;
 
 /// The name of the file of a segment.
 pub(super) fn file_name(first_sequence: u64) -> String {
@@ -36,67 +41,58 @@ pub(super) struct Segment {
     pub(super) about: About,
     pub(super) file: String,
     state: RwLock<State>,
+    /// Apart from the state, which readers hold for as long as they read.
+    counted: RwLock<Counted>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     handle: Option<Handle>,
+    summary: Option<Arc<Summary>>,
+    /// Why nothing of it can be read.
+    lost: Option<String>,
+    /// Why it is not opened any more.
+    ended: Option<Ended>,
+}
+
+/// What of the file counts.
+#[derive(Debug)]
+struct Counted {
     /// Types by number.
     names: Arc<Vec<Box<str>>>,
     /// The last event and commit that count; what the file holds beyond was never acknowledged.
     last_sequence: u64,
     last_commit: u64,
-    summary: Option<Arc<Summary>>,
-    /// Why nothing of it can be read.
-    lost: Option<String>,
 }
 
-/// What is known of a sealed segment without opening it.
-#[derive(Debug)]
-pub(super) struct Summary {
-    pub(super) sealed: Sealed,
-    /// Hashes of given ids and idempotency keys.
-    pub(super) ids: Bloom,
-    /// Hashes of pipelines and runs.
-    pub(super) labels: Bloom,
+/// Why a segment is never opened again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ended {
+    /// Retention removes it.
+    Trimmed,
+    /// The log is closed: somebody else may have the file.
+    Closed,
 }
 
 impl Segment {
+    fn of(about: About, state: State, names: Vec<Box<str>>, last: (u64, u64)) -> Self {
+        let counted = Counted { names: Arc::new(names), last_sequence: last.0, last_commit: last.1 };
+        let file = file_name(about.first_sequence);
+        Self { about, file, state: RwLock::new(state), counted: RwLock::new(counted) }
+    }
+
     pub(super) fn new(about: About, handle: Handle, names: Vec<Box<str>>, last: (u64, u64)) -> Self {
-        let state = State {
-            handle: Some(handle),
-            names: Arc::new(names),
-            last_sequence: last.0,
-            last_commit: last.1,
-            summary: None,
-            lost: None,
-        };
-        Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
+        Self::of(about, State { handle: Some(handle), ..State::default() }, names, last)
     }
 
     pub(super) fn sealed(about: About, names: Vec<Box<str>>, summary: Summary) -> Self {
-        let state = State {
-            handle: None,
-            names: Arc::new(names),
-            last_sequence: summary.sealed.last_sequence,
-            last_commit: summary.sealed.last_commit,
-            summary: Some(Arc::new(summary)),
-            lost: None,
-        };
-        Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
+        let last = (summary.sealed.last_sequence, summary.sealed.last_commit);
+        Self::of(about, State { summary: Some(Arc::new(summary)), ..State::default() }, names, last)
     }
 
     /// A segment that is known by its neighbours alone: up to `last` there were events and commits.
     pub(super) fn lost(about: About, last: (u64, u64), why: String) -> Self {
-        let state = State {
-            handle: None,
-            names: Arc::default(),
-            last_sequence: last.0,
-            last_commit: last.1,
-            summary: None,
-            lost: Some(why),
-        };
-        Self { about, file: file_name(about.first_sequence), state: RwLock::new(state) }
+        Self::of(about, State { lost: Some(why), ..State::default() }, Vec::new(), last)
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -111,16 +107,30 @@ impl Segment {
         write(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn read_counted<T>(&self, read: impl FnOnce(&Counted) -> T) -> T {
+        read(&self.counted.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Its last event, or when it has none the place before its first one.
     pub(super) fn last_sequence(&self) -> u64 {
-        self.read_state(|state| state.last_sequence)
+        self.read_counted(|counted| counted.last_sequence)
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        self.last_sequence() >= self.about.first_sequence
+    }
+
+    /// Its last event, or when it has none the last one before it.
+    pub(super) fn last_event(&self) -> u64 {
+        if self.has_events() { self.last_sequence() } else { self.about.previous_last_sequence }
     }
 
     pub(super) fn last_commit(&self) -> u64 {
-        self.read_state(|state| state.last_commit)
+        self.read_counted(|counted| counted.last_commit)
     }
 
     pub(super) fn names(&self) -> Arc<Vec<Box<str>>> {
-        self.read_state(|state| Arc::clone(&state.names))
+        self.read_counted(|counted| Arc::clone(&counted.names))
     }
 
     pub(super) fn summary(&self) -> Option<Arc<Summary>> {
@@ -129,18 +139,22 @@ impl Segment {
 
     /// A commit became durable.
     pub(super) fn advance(&self, last_sequence: u64, last_commit: u64, new_names: &[Box<str>]) {
-        self.write_state(|state| {
-            state.last_sequence = last_sequence;
-            state.last_commit = last_commit;
-            if !new_names.is_empty() {
-                Arc::make_mut(&mut state.names).extend_from_slice(new_names);
-            }
-        });
+        let mut counted = self.counted.write().unwrap_or_else(PoisonError::into_inner);
+        counted.last_sequence = last_sequence;
+        counted.last_commit = last_commit;
+        if !new_names.is_empty() {
+            Arc::make_mut(&mut counted.names).extend_from_slice(new_names);
+        }
     }
 
     /// Closes the file; the next read opens it again, read-only.
     pub(super) fn close(&self) {
         self.write_state(|state| state.handle = None);
+    }
+
+    /// Closes the file for good.
+    pub(super) fn end(&self, ended: Ended) {
+        self.write_state(|state| (state.handle, state.ended) = (None, Some(ended)));
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -169,25 +183,50 @@ impl Segment {
         disk: &dyn Disk,
         work: impl FnOnce(&ReadTransaction) -> Result<T, ReadFault>,
     ) -> Result<T, ReadFault> {
-        if !self.is_open() {
-            self.reopen(disk).map_err(|fault| fault.within(&self.file))?;
+        // It may be closed again in between.
+        for _ in 0..REOPENED {
+            if !self.is_open() {
+                self.reopen(disk).map_err(|fault| fault.within(&self.file))?;
+            }
+            let guard = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(handle) = &guard.handle else { continue };
+            let worked = catch_unwind(AssertUnwindSafe(|| work(&handle.begin_read()?)));
+            let worked = worked.unwrap_or_else(|_| Err(ReadFault::Damaged("the store panicked".to_owned())));
+            drop(guard);
+            if matches!(worked, Err(ReadFault::Store(_))) && self.summary().is_some() {
+                // The store answers nothing more on a handle that failed.
+                self.close();
+            }
+            return worked.map_err(|fault| fault.within(&self.file));
         }
-        let guard = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(handle) = &guard.handle else {
-            return Err(ReadFault::Store(format!("{} was closed", self.file)));
-        };
-        let worked = catch_unwind(AssertUnwindSafe(|| work(&handle.begin_read()?)));
-        let worked = worked.unwrap_or_else(|_| Err(ReadFault::Damaged("the store panicked".to_owned())));
-        worked.map_err(|fault| fault.within(&self.file))
+        Err(ReadFault::Store(format!("{} was closed", self.file)))
     }
 
     fn reopen(&self, disk: &dyn Disk) -> Result<(), ReadFault> {
+        self.open_by(|| open_full(disk, &self.file, SEALED_CACHE), Option::is_some)
+    }
+
+    /// For the summary. A reader may have opened it read-only.
+    fn reopen_writable(&self, disk: &dyn Disk) -> Result<(), ReadFault> {
+        let is_writable = |handle: &Option<Handle>| matches!(handle, Some(Handle::Writable(_)));
+        self.open_by(|| open_writable(disk, &self.file, SEALED_CACHE), is_writable)
+    }
+
+    fn open_by(
+        &self,
+        open: impl FnOnce() -> Result<Handle, ReadFault>,
+        is_open: impl FnOnce(&Option<Handle>) -> bool,
+    ) -> Result<(), ReadFault> {
         self.write_state(|state| {
-            if let Some(why) = &state.lost {
-                return Err(ReadFault::Damaged(why.clone()));
+            match (state.ended, &state.lost) {
+                (Some(Ended::Trimmed), _) => return Err(ReadFault::Trimmed),
+                (Some(Ended::Closed), _) => return Err(ReadFault::Store("the log is closed".to_owned())),
+                (None, Some(why)) => return Err(ReadFault::Damaged(why.clone())),
+                (None, None) => {}
             }
-            if state.handle.is_none() {
-                let opened = catch_unwind(AssertUnwindSafe(|| open_full(disk, &self.file, SEALED_CACHE)));
+            if !is_open(&state.handle) {
+                state.handle = None;
+                let opened = catch_unwind(AssertUnwindSafe(open));
                 let panicked = |_| Err(ReadFault::Damaged("the store panicked on opening it".to_owned()));
                 state.handle = Some(opened.unwrap_or_else(panicked)?);
             }
@@ -195,84 +234,37 @@ impl Segment {
         })
     }
 
-    /// Makes the summary of a segment that will not be written again, stores it in the file and closes it.
+    /// Makes the summary of a segment that will not be written again, stores it in the file and closes it. A handle that
+    /// failed would fail its readers for ever: it is closed too.
     pub(super) fn seal(&self, disk: &dyn Disk) -> Result<(), redb::Error> {
-        let (last_sequence, last_commit) = self.read_state(|state| (state.last_sequence, state.last_commit));
-        if !self.is_open() {
-            self.reopen(disk).map_err(|error| redb::Error::Corrupted(LogError::from(error).to_string()))?;
-        }
-        let summary = self.write(|database| {
-            let summary = summarise(database, last_sequence, last_commit)?;
-            let transaction = database.begin_write()?;
-            {
-                let mut about = transaction.open_table(ABOUT)?;
-                about.insert("sealed", to_checked_json("sealed", &summary.sealed).as_slice())?;
-                about.insert("ids", summary.ids.to_bytes().as_slice())?;
-                about.insert("labels", summary.labels.to_bytes().as_slice())?;
-            }
-            transaction.commit()?;
-            Ok(summary)
-        })?;
-        self.write_state(|state| {
-            state.summary = Some(Arc::new(summary));
-            state.handle = None;
-        });
+        let last = (self.last_sequence(), self.last_commit());
+        self.reopen_writable(disk)
+            .map_err(|error| redb::Error::Corrupted(LogError::from(error).to_string()))?;
+        let summary = self.write(|database| summary::store(database, last));
+        self.close();
+        let summary = Arc::new(summary?);
+        self.write_state(|state| state.summary = Some(summary));
         Ok(())
     }
-}
-
-fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Result<Summary, redb::Error> {
-    use redb::ReadableDatabase;
-    let transaction = database.begin_read()?;
-    let columns = transaction.open_table(COLUMNS)?;
-    let items = transaction.open_table(EVENTS)?.len()? as usize;
-    let mut sealed = Sealed {
-        last_sequence,
-        last_commit,
-        row_bytes: transaction.open_table(EVENTS)?.stats()?.stored_bytes(),
-        earliest: i64::MAX,
-        latest: i64::MIN,
-        newest_stored_at: 0,
-    };
-    let keys = transaction.open_table(KEYS)?;
-    let mut ids = Bloom::for_items(items + keys.len()? as usize);
-    let mut labels = std::collections::HashSet::new();
-    for row in columns.iter()? {
-        let (first, row) = row?;
-        if first.value() > last_sequence {
-            break;
-        }
-        let Some(columns) = Columns::read(first.value(), row.value()) else {
-            continue;
-        };
-        sealed.newest_stored_at = sealed.newest_stored_at.max(columns.stored_at);
-        for entry in (0..columns.len()).filter_map(|index| columns.entry(index)) {
-            sealed.earliest = sealed.earliest.min(entry.micros);
-            sealed.latest = sealed.latest.max(entry.micros);
-            if entry.id != 0 {
-                ids.insert(entry.id);
-            }
-            labels.insert(pipeline_key(entry.pipeline));
-            labels.insert(run_key(entry.run));
-        }
-    }
-    for key in keys.iter()? {
-        ids.insert(key?.0.value());
-    }
-    let mut bloom = Bloom::for_items(labels.len());
-    labels.into_iter().for_each(|label| bloom.insert(label));
-    Ok(Summary { sealed, ids, labels: bloom })
 }
 
 /// Opens a file that is not written any more. One that was not closed cleanly has to be repaired first.
 pub(super) fn open_full(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Handle, ReadFault> {
     disk.open_sealed(file, cache_bytes).or_else(|error| {
-        // Opening a file that is not there would make it.
-        if !disk.names().is_ok_and(|names| names.iter().any(|name| name == file)) {
-            return Err(error.into());
-        }
-        Ok(Handle::Writable(disk.open(file, cache_bytes)?))
+        if is_there(disk, file) { open_writable(disk, file, cache_bytes) } else { Err(error.into()) }
     })
+}
+
+fn open_writable(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Handle, ReadFault> {
+    // Opening a file that is not there would make it.
+    if !is_there(disk, file) {
+        return Err(ReadFault::Damaged("it is not there".to_owned()));
+    }
+    Ok(Handle::Writable(disk.open(file, cache_bytes)?))
+}
+
+fn is_there(disk: &dyn Disk, file: &str) -> bool {
+    disk.names().is_ok_and(|names| names.iter().any(|name| name == file))
 }
 
 /// Makes every table and the header of a new segment, durably.
@@ -349,7 +341,7 @@ fn read_found(handle: &Handle) -> Result<Option<Found>, redb::Error> {
         names,
         last_sequence: last_sequence.unwrap_or(header.first_sequence - 1),
         last_commit: last_commit.unwrap_or(header.first_commit - 1),
-        summary: read_summary(&transaction)?,
+        summary: summary::read(&transaction)?,
     }))
 }
 
@@ -359,28 +351,16 @@ fn read_names(transaction: &ReadTransaction) -> Result<Vec<Box<str>>, redb::Erro
     for row in transaction.open_table(NAMES)?.iter()? {
         let (number, row) = row?;
         let number = number.value();
+        let at = number as usize;
+        // No file has more types than events.
+        if names.len() <= at && at <= MOST_NAMES {
+            names.resize(at + 1, "".into());
+        }
         let name =
             unchecked(&number.to_le_bytes(), row.value()).and_then(|name| std::str::from_utf8(name).ok());
-        if let Some(name) = name {
-            let at = number as usize;
-            if names.len() <= at {
-                names.resize(at + 1, "".into());
-            }
-            names[at] = name.into();
+        if let (Some(name), Some(kept)) = (name, names.get_mut(at)) {
+            *kept = name.into();
         }
     }
     Ok(names)
-}
-
-/// `None` when the segment was never sealed, or its summary cannot be read: then it is sealed again.
-fn read_summary(transaction: &ReadTransaction) -> Result<Option<Summary>, redb::Error> {
-    let about = transaction.open_table(ABOUT)?;
-    let (Some(sealed), Some(ids), Some(labels)) =
-        (about.get("sealed")?, about.get("ids")?, about.get("labels")?)
-    else {
-        return Ok(None);
-    };
-    let sealed = from_checked_json("sealed", sealed.value());
-    let blooms = Bloom::from_bytes(ids.value()).zip(Bloom::from_bytes(labels.value()));
-    Ok(sealed.zip(blooms).map(|(sealed, (ids, labels))| Summary { sealed, ids, labels }))
 }

@@ -7,6 +7,7 @@ use super::segment::Segment;
 use crate::log::{Bounds, Change, LogError, Management, Tail};
 use crate::model::{ConsumerState, EventMode, FunctionChange, GateChange, Sequence};
 use arc_swap::ArcSwap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -45,6 +46,16 @@ impl Shared {
         let mut segments = (**self.segments.load()).clone();
         segments.push(segment);
         self.segments.store(Arc::new(segments));
+    }
+
+    /// Where events are kept, file by file. What lies between was never an event.
+    pub(super) fn stretches(&self) -> Vec<RangeInclusive<u64>> {
+        let bounds = *self.bounds.borrow();
+        let segments = self.segments.load();
+        let kept = segments.iter().map(|segment| {
+            segment.about.first_sequence.max(bounds.oldest.0)..=segment.last_sequence().min(bounds.head.0)
+        });
+        kept.filter(|stretch| !stretch.is_empty()).collect()
     }
 
     /// Takes durable journal entries in. Gives the new oldest kept event when retention moved it.

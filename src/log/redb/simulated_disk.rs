@@ -46,8 +46,12 @@ struct State {
     files: BTreeMap<u64, SimulatedFile>,
     operations: u64,
     dies_at: u64,
-    /// The next operation fails, the one after it does not.
-    stumbles: bool,
+    /// Names that were removed since the folder was last synced: they may come back.
+    removed: Vec<(String, u64)>,
+    /// After so many operations one fails, the one after it does not.
+    stumbles_after: Option<u64>,
+    /// The next read fails.
+    misreads: bool,
     lies: bool,
     dice: Dice,
 }
@@ -56,8 +60,13 @@ impl State {
     /// One more operation; the one at which the power goes fails, and all after it.
     fn step(&mut self) -> io::Result<()> {
         self.operations += 1;
-        if std::mem::take(&mut self.stumbles) {
-            return Err(io::Error::from(ErrorKind::Other));
+        match self.stumbles_after {
+            Some(0) => {
+                self.stumbles_after = None;
+                return Err(io::Error::from(ErrorKind::Other));
+            }
+            Some(more) => self.stumbles_after = Some(more - 1),
+            None => {}
         }
         if self.operations >= self.dies_at { Err(io::Error::from(ErrorKind::Other)) } else { Ok(()) }
     }
@@ -83,21 +92,42 @@ impl SimulatedDisk {
         };
         let names = image.keys().cloned().zip(0..).collect();
         let files = (0..).zip(image.into_values().map(file)).collect();
-        let state =
-            State { names, files, operations: 0, dies_at, stumbles: false, lies, dice: Dice::new(seed) };
+        let (removed, misreads, dice) = (Vec::new(), false, Dice::new(seed));
+        let state = State {
+            names,
+            files,
+            operations: 0,
+            dies_at,
+            removed,
+            stumbles_after: None,
+            misreads,
+            lies,
+            dice,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The next operation fails, as when the disk is full for a moment.
-    pub(super) fn stumble(&self) {
-        self.0.lock().unwrap().stumbles = true;
+    /// After so many operations one fails, as when the disk is full for a moment.
+    pub(super) fn stumble_after(&self, operations: u64) {
+        self.0.lock().unwrap().stumbles_after = Some(operations);
+    }
+
+    /// The next read fails.
+    pub(super) fn misread(&self) {
+        self.0.lock().unwrap().misreads = true;
     }
 
     /// What a loss of power leaves.
     pub(super) fn crash(&self) -> Image {
         let state = &mut *self.0.lock().unwrap();
         let mut image = Image::new();
-        for (name, number) in &state.names {
+        let mut names = state.names.clone();
+        for (name, number) in &state.removed {
+            if state.dice.below(2) == 0 {
+                names.entry(name.clone()).or_insert(*number);
+            }
+        }
+        for (name, number) in &names {
             let file = &state.files[number];
             if file.is_linked || state.dice.below(2) == 0 {
                 image.insert(name.clone(), surviving(file, &mut state.dice));
@@ -166,6 +196,9 @@ impl StorageBackend for SimulatedBackend {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.with(|state, number| {
             state.alive()?;
+            if std::mem::take(&mut state.misreads) {
+                return Err(io::Error::from(ErrorKind::Other));
+            }
             let file = state.files.get(number).ok_or_else(missing)?;
             let start = offset as usize;
             let from = file.live.get(start..start + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
@@ -241,6 +274,7 @@ impl Disk for SimulatedDisk {
         // Until the folder is synced the new name may be lost.
         state.step()?;
         state.files.entry(number).or_default().is_linked = true;
+        state.removed.clear();
         Ok(())
     }
 
@@ -251,7 +285,11 @@ impl Disk for SimulatedDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.step()?;
-        state.names.remove(name);
+        let number = state.names.remove(name).ok_or_else(missing)?;
+        state.removed.push((name.to_owned(), number));
+        // Until the folder is synced it may come back.
+        state.step()?;
+        state.removed.clear();
         Ok(())
     }
 

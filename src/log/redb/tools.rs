@@ -2,7 +2,7 @@
 
 use super::disk::{Folder, OpenError};
 use super::{RESTORED, segment};
-use crate::log::{Bounds, EventLog, LogError};
+use crate::log::LogError;
 use crate::model::Sequence;
 use futures_executor::block_on;
 use redb::Database;
@@ -59,17 +59,18 @@ fn log_files(folder: &Path) -> io::Result<Vec<(String, u64)>> {
 
 /// Reads every event of every tenant and names those that are not what was written.
 pub fn verify(log: &super::RedbLog, progress: Progress<'_>) -> Verified {
-    let Bounds { oldest, head } = *log.bounds().borrow();
+    let stretches = log.shared.stretches();
+    let total = stretches.iter().map(|stretch| stretch.end() + 1 - stretch.start()).sum();
     let mut verified = Verified::default();
     // Rows are checked whoever they belong to: one read a place tells which are bad.
-    for sequence in oldest.0..=head.0 {
+    for (done, sequence) in (1..).zip(stretches.into_iter().flatten()) {
         match block_on(log.check(Sequence(sequence))) {
             Ok(()) => verified.events += 1,
             Err(LogError::Corrupt { sequence, .. }) => verified.corrupt.push(sequence),
             Err(_) => verified.corrupt.push(Sequence(sequence)),
         }
-        if sequence.is_multiple_of(1024) {
-            progress(sequence - oldest.0, head.0 + 1 - oldest.0);
+        if u64::is_multiple_of(done, 1024) {
+            progress(done, total);
         }
     }
     verified

@@ -4,7 +4,7 @@ use super::columns::Columns;
 use super::fault::ReadFault;
 use super::journal;
 use super::schema::COLUMNS;
-use super::segment::Segment;
+use super::segment::{Ended, Segment};
 use super::writer::Writer;
 use crate::clock;
 use crate::log::LogError;
@@ -124,7 +124,8 @@ impl Writer {
         let mut position = oldest;
         for segment in self.shared.segments.load().iter() {
             // What is lost has no age: it goes when what comes after it begins to.
-            if Sequence(segment.last_sequence()) < position || segment.is_lost() {
+            let is_passed = Sequence(segment.last_sequence()) < position;
+            if is_passed || segment.is_lost() || !segment.has_events() {
                 continue;
             }
             if segment.summary().is_some_and(|summary| is_too_old(summary.sealed.newest_stored_at)) {
@@ -174,17 +175,21 @@ impl Writer {
             if surplus == 0 || Arc::ptr_eq(segment, &self.active) {
                 break;
             }
-            position = position.max(Sequence(segment.last_sequence()).next());
+            if segment.has_events() {
+                position = position.max(Sequence(segment.last_sequence()).next());
+            }
             surplus = surplus.saturating_sub(size);
         }
         position
     }
 
-    /// Removes segments of which nothing is kept, once the checkpoint has what their journals say.
+    /// Removes segments of which nothing is kept, once the checkpoint has what their journals say. What a file without
+    /// events has is about those before it.
     fn remove_trimmed(&mut self) {
         let oldest = self.shared.bounds.borrow().oldest;
         let gone = |segment: &Arc<Segment>| {
-            Sequence(segment.last_sequence()) < oldest && !Arc::ptr_eq(segment, &self.active)
+            let keeps_nothing = !segment.has_events() || Sequence(segment.last_sequence()) < oldest;
+            keeps_nothing && !Arc::ptr_eq(segment, &self.active)
         };
         let segments = self.shared.segments.load_full();
         let removed: Vec<_> = segments.iter().take_while(|segment| gone(segment)).cloned().collect();
@@ -197,7 +202,7 @@ impl Writer {
         }
         self.shared.segments.store(Arc::new(segments[removed.len()..].to_vec()));
         for segment in removed {
-            segment.close();
+            segment.end(Ended::Trimmed);
             if let Err(error) = self.shared.disk.remove(&segment.file) {
                 tracing::warn!(%error, segment = %segment.file, "a trimmed segment could not be removed");
             }

@@ -6,7 +6,7 @@ use super::control::{Control, Dirty};
 use super::group::{Group, Request};
 use super::journal;
 use super::schema::{About, FORMAT};
-use super::segment::{self, Segment};
+use super::segment::{self, Ended, Segment};
 use super::shared::Shared;
 use super::transaction::{is_storage_full, write_group};
 use crate::clock;
@@ -226,9 +226,9 @@ impl Writer {
     fn fail(&mut self, group: Group<'_>, error: &redb::Error) {
         let detail = error.to_string();
         self.next = group.next;
-        for (reply, answer) in group.answers {
-            let answer = answer.and(Err(LogError::CommitUnknown { detail: detail.clone() }));
-            let _ = reply.send(answer);
+        // A refusal may be due to another request of the group, which is as unknown.
+        for (reply, _) in group.answers {
+            let _ = reply.send(Err(LogError::CommitUnknown { detail: detail.clone() }));
         }
         self.leave_behind(error);
     }
@@ -236,7 +236,7 @@ impl Writer {
     /// Nothing is written to the active file any more.
     pub(super) fn leave_behind(&mut self, error: &redb::Error) {
         let detail = error.to_string();
-        tracing::error!(error = %detail, segment = %self.active.file, "a commit failed; the file is left behind");
+        tracing::error!(error = %detail, segment = %self.active.file, "a write failed; the file is left behind");
         self.broken = true;
         self.active.close();
         let full = is_storage_full(error);
@@ -263,20 +263,34 @@ impl Writer {
         }
     }
 
+    /// The first place of the next file. A file is named by it, so one that has no event keeps its name, and what else
+    /// it holds.
+    fn successor(&self) -> Sequence {
+        if self.next.0 == self.active.about.first_sequence { self.next.next() } else { self.next }
+    }
+
+    /// Whether a next file that could not be begun is not there, nor will be after a loss of power. While it may be,
+    /// nothing is written to the old one: it counts only up to where the next one says.
+    fn has_no_successor(&self) -> bool {
+        let file = segment::file_name(self.successor().0);
+        match self.shared.disk.names() {
+            Ok(names) => !names.contains(&file) || self.shared.disk.remove(&file).is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// Begins a new segment. The old one is sealed aside.
     pub(super) fn roll(&mut self) -> Result<(), redb::Error> {
-        if self.next.0 == self.active.about.first_sequence {
-            // A file is named by its first place. One that has no event keeps that name, and what else it holds.
-            self.next = self.next.next();
-        }
+        let first = self.successor();
         let about = About {
             format: FORMAT,
-            first_sequence: self.next.0,
+            first_sequence: first.0,
             first_commit: self.commit + 1,
-            previous_last_sequence: self.active.last_sequence(),
+            previous_last_sequence: self.active.last_event(),
             previous_last_commit: self.active.last_commit(),
         };
         let made = Arc::new(segment::create(&*self.shared.disk, about, self.limits.cache_bytes)?);
+        self.next = first;
         let old = std::mem::replace(&mut self.active, Arc::clone(&made));
         self.shared.push_segment(made);
         self.names.clear();
@@ -318,8 +332,12 @@ impl Writer {
     /// newest to replay.
     pub(super) fn begin_next(&mut self) {
         self.checkpoint();
-        if let Err(error) = self.roll() {
-            tracing::error!(%error, "no new segment could be begun; the old one grows on");
+        match self.roll() {
+            Ok(()) => {}
+            Err(error) if self.has_no_successor() => {
+                tracing::error!(%error, "no new segment could be begun; the old one grows on");
+            }
+            Err(error) => self.leave_behind(&error),
         }
     }
 
@@ -356,14 +374,14 @@ impl Writer {
     }
 
     pub(super) fn close(&mut self) {
+        self.shared.set_trouble(Some(LogError::Closed));
         self.checkpoint();
         for thread in self.sealing.drain(..) {
             // A sealer that panicked has said so; its segment is sealed on the next start.
             let _ = thread.join();
         }
         for segment in self.shared.segments.load().iter() {
-            segment.close();
+            segment.end(Ended::Closed);
         }
-        self.shared.set_trouble(Some(LogError::Closed));
     }
 }

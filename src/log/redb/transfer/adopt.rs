@@ -9,6 +9,14 @@ use crate::model::{Sequence, StoredEvent};
 use std::sync::{Arc, PoisonError};
 
 impl Writer {
+    /// The oldest event is at `sequence`: what was before it went by retention.
+    pub(super) fn begin_at(&mut self, sequence: Sequence) -> Result<(), redb::Error> {
+        self.skip_to(sequence)?;
+        self.publish_bounds(None, Some(sequence));
+        self.dirty.oldest = true;
+        Ok(())
+    }
+
     /// The next event is at `sequence`: what lies between was never an event here.
     pub(super) fn skip_to(&mut self, sequence: Sequence) -> Result<(), redb::Error> {
         if sequence > self.next {

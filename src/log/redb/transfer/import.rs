@@ -101,7 +101,7 @@ impl Import {
         if header.version != VERSION {
             return Err(format!("it has version {}, this program reads {VERSION}", header.version));
         }
-        self.writer.skip_to(header.oldest_sequence).map_err(|error| error.to_string())
+        self.writer.begin_at(header.oldest_sequence).map_err(|error| error.to_string())
     }
 
     fn event(&mut self, line: EventLine) -> Result<(), String> {

@@ -168,3 +168,18 @@ fn a_corrupt_event_is_left_out_and_named() {
     let (_, transferred) = exported(from.path());
     assert_eq!((transferred.events, transferred.corrupt), (3, vec![Sequence(1)]));
 }
+
+#[test]
+fn what_went_by_retention_is_gone_from_a_copy_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (oldest_sequence, head_sequence) = (Sequence(1000), Sequence(999));
+    let lines = [
+        Line::Export(Header { version: VERSION, oldest_sequence, head_sequence }),
+        Line::End(Transferred::default()),
+    ];
+    let text: String = lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
+    import(&mut text.as_bytes(), &config(folder.path()), &|_, _| {}).unwrap();
+    let log = open(folder.path());
+    assert_eq!(log.bounds().borrow().oldest, Sequence(1000));
+    block_on(log.close());
+}
