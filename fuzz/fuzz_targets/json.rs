@@ -6,8 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
     let scanned = json::scan(text, 64);
-    // What the scanner takes without a word, everybody takes.
+    // What the scanner takes without a word, everybody takes. Numbers may be of any size: they are kept as they are
+    // written, and nobody has to find room for them.
     if let Ok(None) = scanned {
-        assert!(serde_json::from_slice::<serde_json::Value>(text).is_ok());
+        let text = std::str::from_utf8(text).expect("JSON is UTF-8");
+        assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
     }
 });
