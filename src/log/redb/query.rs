@@ -12,7 +12,7 @@ use redb::{ReadOnlyTable, ReadTransaction};
 use std::sync::Arc;
 
 /// One read looks at no more events than this; a rarer match takes another page.
-const SCAN_LIMIT: u64 = 1_000_000;
+const SCAN_LIMIT: u64 = 600_000;
 
 /// How many events of the tail are looked at on the caller's thread.
 const TAIL_SCAN_LIMIT: usize = 4096;
