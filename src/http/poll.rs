@@ -16,7 +16,7 @@ use super::page::{self, Shown};
 use super::params::{Params, with_cursor};
 use super::problem::Problem;
 use super::stream;
-use crate::log::{Bounds, EventLog, LogError, MEMORY_WORK, Order, Page, Query, Work};
+use crate::log::{Bounds, EventLog, LogError, MEMORY_WORK, Order, Page, Query, Work, recent_up_to};
 use crate::model::{EventFilter, EventId, Scope, Sequence, StoredEvent, TenantId};
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use actix_web::web::Data;
@@ -183,22 +183,17 @@ async fn page_for(
 fn pass_over(log: &dyn EventLog, caller: &Caller, ask: &Ask, page: &mut Page, head: Sequence) -> bool {
     let mut work = Work::up_to(MEMORY_WORK);
     while page.scanned_to < head {
-        let Some(events) = log.recent(page.scanned_to, LOOK_AHEAD) else {
+        let Some((events, to)) = recent_up_to(log, page.scanned_to, head, LOOK_AHEAD) else {
             return false;
         };
         for event in &events {
-            if event.sequence() > head {
-                break;
-            }
             let is_own = event.tenant() == caller.tenant();
             if work.is_spent() || (is_own && work.matches(&ask.filter, event)) {
                 return false;
             }
             page.scanned_to = event.sequence();
         }
-        if events.len() < LOOK_AHEAD {
-            page.scanned_to = page.scanned_to.max(head);
-        }
+        page.scanned_to = to;
     }
     true
 }

@@ -20,7 +20,7 @@ pub use read::{
     AttemptQuery, DeliveryQuery, DeliveryRows, InvocationQuery, InvocationRows, LastAttempt, LastAttempts,
     LastAttemptsQuery, Order, Page, Query, WantedDelivery,
 };
-pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work};
+pub(crate) use read::{MEMORY_WORK, PAGE_WORK, Work, recent_up_to};
 pub use redb::{OpenError, RedbLog, tools, transfer};
 pub use tail::Tail;
 pub use write::{Change, Commit, CommitKey, Committed, Management};

@@ -1,5 +1,6 @@
 //! Asking the log: queries and pages.
 
+use super::EventLog;
 use crate::model::{
     AttemptRecord, DestinationId, EventFilter, InvocationId, InvocationRecord, InvocationStatus, Sequence,
     StoredEvent, TenantId, Verdict,
@@ -203,4 +204,19 @@ impl LastAttempts {
         let scanned_to = rows.last().map_or(scanned_to, |last| last.sequence);
         Self { rows, scanned_to }
     }
+}
+
+/// The newest events of all tenants in memory after a place and up to `head`, about `limit` of them, and how far they reach:
+/// to the head, or to the last one when there are more. `None` when what comes after the place is not in memory.
+pub(crate) fn recent_up_to(
+    log: &dyn EventLog,
+    after: Sequence,
+    head: Sequence,
+    limit: usize,
+) -> Option<(Vec<Arc<StoredEvent>>, Sequence)> {
+    let mut events = log.recent(after, limit)?;
+    events.truncate(events.partition_point(|event| event.sequence() <= head));
+    let last = events.last().filter(|_| events.len() == limit);
+    let to = last.map_or(head, |event| event.sequence());
+    Some((events, to))
 }

@@ -5,7 +5,7 @@ use super::group::{Group, Joined, join};
 use crate::actors::messages::ClockReached;
 use crate::clock;
 use crate::delivery::stream::machine::{Failure, Input};
-use crate::log::{LogError, MEMORY_WORK, Order, Page, Query, Work};
+use crate::log::{LogError, MEMORY_WORK, Order, Page, Query, Work, recent_up_to};
 use crate::model::{Key, Scope, Sequence, StoredEvent, Timestamp};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,13 +96,10 @@ impl Hub {
             groups.values().filter(|group| !group.is_empty()).cloned().collect()
         };
         while !groups.is_empty() && self.0.head.get() < head {
-            let Some(events) = self.0.log.recent(self.0.head.get(), BATCH_EVENTS) else { break };
-            let full = events.len() == BATCH_EVENTS;
-            let known = events.partition_point(|event| event.sequence() <= head);
-            let to = events[..known].last().filter(|_| full && known == BATCH_EVENTS);
-            let to = to.map_or(head, |event| event.sequence());
+            let batch = recent_up_to(&*self.0.log, self.0.head.get(), head, BATCH_EVENTS);
+            let Some((events, to)) = batch else { break };
             for group in &groups {
-                self.offer(group, &events[..known], to);
+                self.offer(group, &events, to);
             }
             self.0.head.set(to);
         }

@@ -5,7 +5,7 @@
 //! - Nothing falls between looking and waiting: a poll waits only from a place that has been looked at here too.
 //! - A commit costs one look for each different question, and nothing while nobody waits.
 
-use crate::log::{Bounds, EventLog, MEMORY_WORK, Work};
+use crate::log::{Bounds, EventLog, MEMORY_WORK, Work, recent_up_to};
 use crate::model::{EventFilter, Sequence, StoredEvent, TenantId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -85,23 +85,19 @@ impl Lobby {
         let head = self.0.bounds.borrow().head;
         while self.0.place.get() < head && !self.0.groups.borrow().is_empty() {
             let place = self.0.place.get();
-            let Some(events) = self.0.log.recent(place, BATCH_EVENTS) else {
+            let Some((events, to)) = recent_up_to(&*self.0.log, place, head, BATCH_EVENTS) else {
                 // It is in memory no more: each reads for itself.
                 self.0.groups.borrow_mut().drain().for_each(|(_, waiting)| call(waiting, place));
                 break;
             };
-            let known = events.partition_point(|event| event.sequence() <= head);
-            let is_cut = known == BATCH_EVENTS;
-            let events = &events[..known];
-            self.0.groups.borrow_mut().retain(|asked, waiting| match asked.quiet_up_to(place, events) {
+            self.0.groups.borrow_mut().retain(|asked, waiting| match asked.quiet_up_to(place, &events) {
                 None => true,
                 Some(quiet) => {
                     call(std::mem::take(waiting), quiet);
                     false
                 }
             });
-            let last = events.last().filter(|_| is_cut);
-            self.0.place.set(last.map_or(head, |event| event.sequence()));
+            self.0.place.set(to);
         }
         self.0.place.set(self.0.place.get().max(head));
     }
