@@ -1,11 +1,10 @@
 //! A disk that fails under a running server: what is acknowledged stays, what is not is said, service comes back.
 
 use crate::support::meddler::Meddler;
-use crate::support::{Delivery, PUBLISHER, Receiver, Reply, Request, Response, Server, eventually};
+use crate::support::{Delivery, PUBLISHER, Receiver, Request, Response, Server, eventually};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 fn draft(n: usize) -> Request {
     let request = Request::post("/api/v1/events").key(PUBLISHER);
@@ -82,13 +81,7 @@ fn a_write_that_finds_no_space_is_survived() {
 #[test]
 fn a_log_that_takes_no_outcome_has_nothing_sent_over_and_over() {
     let server = Server::start();
-    let (asked, is_asked) = std::sync::mpsc::channel();
-    let answers = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&answers);
-    let receiver = Receiver::start(move |_| {
-        asked.send(()).ok();
-        Reply::When(Arc::clone(&flag), Box::new(Reply::status(200)))
-    });
+    let (receiver, is_asked, answers) = Receiver::holding(200);
     let mut destination = receiver.destination();
     destination["max_in_flight"] = json!(2);
     server.post("/api/v1/destinations", &destination).must(201);

@@ -5,8 +5,7 @@ use crate::support::{
     text_of,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 const DESTINATIONS: &str = "/api/v1/destinations";
 
@@ -240,13 +239,7 @@ fn a_backlog_that_is_skipped_is_given_up_with_the_retries_that_wait() {
 #[test]
 fn what_is_under_way_when_it_is_switched_off_keeps_its_outcome_and_is_not_sent_twice() {
     let server = Server::start();
-    let (asked, is_asked) = std::sync::mpsc::channel();
-    let answers = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&answers);
-    let receiver = Receiver::start(move |_| {
-        asked.send(()).ok();
-        Reply::When(Arc::clone(&flag), Box::new(Reply::status(200)))
-    });
+    let (receiver, is_asked, answers) = Receiver::holding(200);
     let made =
         server.post(DESTINATIONS, &with(&receiver, json!({"events": ["a"], "max_in_flight": 4}))).must(201);
     let sequences = server.publish_many("a", 8);
@@ -301,16 +294,8 @@ fn a_gone_endpoint_is_told_of_once_and_can_come_back() {
 fn an_answer_of_the_old_url_says_nothing_against_the_new_one() {
     for status in [410, 500] {
         let server = Server::start();
-        let (asked, is_asked) = std::sync::mpsc::channel();
-        let answers = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&answers);
-        let slow = Receiver::start(move |_| {
-            asked.send(()).ok();
-            Reply::When(Arc::clone(&flag), Box::new(Reply::status(status)))
-        });
-        let takes = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&takes);
-        let new = Receiver::start(move |_| Reply::When(Arc::clone(&flag), Box::new(Reply::status(200))));
+        let (slow, is_asked, answers) = Receiver::holding(status);
+        let (new, _, takes) = Receiver::holding(200);
         let made = server.post(DESTINATIONS, &with(&slow, json!({"events": ["a"]}))).must(201);
         server.publish_many("a", 1);
         is_asked.recv().unwrap();

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 /// What the endpoint does with a request.
@@ -168,6 +168,18 @@ impl Receiver {
     /// An endpoint that answers challenges and takes everything.
     pub(crate) fn consenting() -> Self {
         Self::start(Reply::consent)
+    }
+
+    /// An endpoint that holds every answer back until the flag is set; each request is told of when it has come.
+    pub(crate) fn holding(status: u16) -> (Self, mpsc::Receiver<()>, Arc<AtomicBool>) {
+        let (asked, is_asked) = mpsc::channel();
+        let answers = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&answers);
+        let receiver = Self::start(move |_| {
+            asked.send(()).ok();
+            Reply::When(Arc::clone(&flag), Box::new(Reply::status(status)))
+        });
+        (receiver, is_asked, answers)
     }
 
     /// What it was sent, without what asked for its consent.
