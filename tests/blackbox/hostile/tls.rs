@@ -230,7 +230,9 @@ fn authorities_that_are_none_are_named_at_the_start() {
     std::fs::write(&damaged, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     for path in [empty, damaged, folder.path().join("missing.pem")] {
         let name = path.display().to_string();
-        let (code, said) = crate::config_errors::start_with(&format!("delivery.ca_file = {name:?}\n"));
+        let (code, said) = crate::config_errors::start_with(&format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[delivery]\nca_file = {name:?}\n"
+        ));
         assert!(code.is_some_and(|code| code != 0) && said.contains(&name), "{code:?} {said}");
     }
 }
