@@ -80,6 +80,14 @@ impl RetryState {
         self.requeued.is_some_and(|requeued| requeued.replay == Some(replay))
     }
 
+    /// Put back to be sent from `due` on. Its turn it keeps, if it still has it.
+    #[must_use]
+    pub fn put_back(&self, due: UnixMillis, replay: Option<ReplayId>) -> Self {
+        let keeps_turn = self.requeued.is_none_or(|requeued| requeued.keeps_turn);
+        let requeued = Some(Requeued { after: self.attempts, replay, keeps_turn });
+        Self { attempts: self.attempts, due, requeued }
+    }
+
     /// Attempts that count on the retry schedule: those since it was last put back.
     pub fn on_schedule(&self, attempts: u32) -> u32 {
         attempts.saturating_sub(self.requeued.map_or(0, |requeued| requeued.after))
@@ -93,6 +101,15 @@ pub struct Requeued {
     pub after: u32,
     /// The replay it belongs to; `None` when it was sent again by itself.
     pub replay: Option<ReplayId>,
+    /// It was still being retried: what comes after it in an order goes on waiting for it.
+    pub keeps_turn: bool,
+}
+
+impl Requeued {
+    /// Of an event that had its outcome.
+    pub fn after_outcome(after: u32, replay: Option<ReplayId>) -> Self {
+        Self { after, replay, keeps_turn: false }
+    }
 }
 
 /// Deliveries that are put back: sent again from `due` on, with a fresh run of the retry schedule.
@@ -192,9 +209,10 @@ impl ConsumerState {
         for (sequence, attempts) in requeue.deliveries.iter().copied() {
             let waiting = self.retries.get(&sequence);
             if waiting.is_some() || self.has_outcome(sequence) {
-                let attempts = waiting.map_or(attempts, |waiting| waiting.attempts);
-                let requeued = Some(Requeued { after: attempts, replay });
-                let known = self.retries.insert(sequence, RetryState { attempts, due, requeued });
+                let requeued = Some(Requeued::after_outcome(attempts, replay));
+                let again = waiting
+                    .map_or(RetryState { attempts, due, requeued }, |waiting| waiting.put_back(due, replay));
+                let known = self.retries.insert(sequence, again);
                 // An earlier replay is not what sends it any more.
                 self.tally(known, false);
                 if let Some(replay) = replay {
@@ -283,7 +301,7 @@ mod tests {
         let replay = Some(ReplayId(7));
         let deliveries = vec![(Sequence(9), 3), (Sequence(11), 0)];
         state.requeue(&Requeue { destination: DestinationId(1), deliveries, due: UnixMillis(5), replay });
-        let requeued = Some(Requeued { after: 3, replay });
+        let requeued = Some(Requeued::after_outcome(3, replay));
         let waiting = RetryState { attempts: 3, due: UnixMillis(5), requeued };
         assert_eq!(state.retries, BTreeMap::from([(Sequence(9), waiting)]));
         state.apply(Sequence(9), 4, Verdict::Retry { at: UnixMillis(8) }, Sequence(10));

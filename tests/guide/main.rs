@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used)]
 
 mod consumers;
+mod destinations;
 mod examples;
 mod operators;
 mod publishers;

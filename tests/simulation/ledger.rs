@@ -42,9 +42,9 @@ impl Ledger {
         self.owed.retain(|sequence| wanted(*sequence));
     }
 
-    /// What is owed and comes before an event. What somebody put back is in no order any more.
+    /// What is owed and comes before an event, also when somebody sent it again before its time.
     pub(crate) fn owed_before(&self, sequence: Sequence) -> impl Iterator<Item = Sequence> {
-        self.owed.range(..sequence).copied().filter(|before| self.run_of(*before).1 == 0)
+        self.owed.range(..sequence).copied()
     }
 
     pub(crate) fn may_take_again(&mut self, sequence: Sequence) {

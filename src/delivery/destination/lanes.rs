@@ -1,7 +1,7 @@
 //! Which event goes next: lanes of first attempts and retries, the window, the rate, the order.
 
 use super::{Action, DestinationMachine, Slot};
-use crate::model::{Ordering, Sequence, UnixMillis};
+use crate::model::{Ordering, Requeued, Sequence, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl DestinationMachine {
@@ -97,26 +97,29 @@ impl DestinationMachine {
 
     fn is_free_again(&self, sequence: Sequence) -> bool {
         let (retry, key) = &self.retries[&sequence];
-        self.is_free(sequence, *key, retry.requeued.is_some())
+        self.is_free(sequence, *key, has_had_turn(retry.requeued))
     }
 
     /// Whether nothing that must come before an event is unsettled. A retry of unknown key holds every key back.
-    /// Events that were put back have had their turn: they keep an order among themselves, and hold no other back.
-    fn is_free(&self, sequence: Sequence, key: Option<u64>, requeued: bool) -> bool {
-        let holds = |other: Sequence, other_key: Option<u64>, other_requeued: bool| {
+    /// Events that were put back after their outcome have had their turn: they keep an order among themselves, and hold no
+    /// other back.
+    fn is_free(&self, sequence: Sequence, key: Option<u64>, had_turn: bool) -> bool {
+        let holds = |other: Sequence, other_key: Option<u64>, other_requeued: Option<Requeued>| {
             let same = match (self.settings.ordering, key, other_key) {
                 (Ordering::None, ..) => false,
                 (Ordering::Strict, ..) | (_, None, _) | (_, _, None) => true,
                 (_, Some(key), Some(other)) => key == other,
             };
-            other < sequence && same && requeued == other_requeued
+            other < sequence && same && had_turn == has_had_turn(other_requeued)
         };
         let is_strict = self.settings.ordering == Ordering::Strict;
-        let slots = self
-            .slots
-            .iter()
-            .any(|(other, slot)| is_strict || holds(*other, slot.key, slot.requeued.is_some()));
+        let slots =
+            self.slots.iter().any(|(other, slot)| is_strict || holds(*other, slot.key, slot.requeued));
         let mut retries = self.retries.iter();
-        !slots && !retries.any(|(other, (retry, key))| holds(*other, *key, retry.requeued.is_some()))
+        !slots && !retries.any(|(other, (retry, key))| holds(*other, *key, retry.requeued))
     }
+}
+
+fn has_had_turn(requeued: Option<Requeued>) -> bool {
+    requeued.is_some_and(|requeued| !requeued.keeps_turn)
 }

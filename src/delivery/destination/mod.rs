@@ -26,6 +26,8 @@ mod edge_tests;
 mod health;
 mod lanes;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod replay_tests;
 #[cfg(test)]
 mod tests;
@@ -61,15 +63,21 @@ impl Slot {
         Self { attempt, key, is_retry, recording: None, requeued, is_last: false, again: None }
     }
 
-    /// It is put back, and would wait as `again` if it were answered. A first attempt under way is left; another one counts
-    /// as the first of the new run.
-    fn put_back(&mut self, again: RetryState) {
-        if self.recording.is_some() {
-            self.again = Some(again);
-        } else if self.is_retry {
-            let replay = again.requeued.and_then(|requeued| requeued.replay);
-            self.requeued = Some(Requeued { after: self.attempt - 1, replay });
-            self.is_last = false;
+    /// It is put back. A first attempt under way is left; another one counts as the first of the new run.
+    fn put_back(&mut self, due: UnixMillis, replay: Option<ReplayId>) {
+        let as_failed =
+            |attempts| RetryState { attempts, due, requeued: self.requeued }.put_back(due, replay);
+        match self.recording {
+            Some((Verdict::Retry { .. }, _)) => self.again = Some(as_failed(self.attempt)),
+            Some(_) => {
+                let requeued = Some(Requeued::after_outcome(self.attempt, replay));
+                self.again = Some(RetryState { attempts: self.attempt, due, requeued });
+            }
+            None if self.is_retry => {
+                self.requeued = as_failed(self.attempt - 1).requeued;
+                self.is_last = false;
+            }
+            None => {}
         }
     }
 }
@@ -305,14 +313,13 @@ impl DestinationMachine {
     fn requeue(&mut self, requeue: &Requeue) {
         let Requeue { due, replay, .. } = *requeue;
         for (sequence, attempts) in requeue.deliveries.iter().copied() {
-            let again =
-                |attempts| RetryState { attempts, due, requeued: Some(Requeued { after: attempts, replay }) };
             if let Some(slot) = self.slots.get_mut(&sequence) {
-                slot.put_back(again(slot.attempt));
+                slot.put_back(due, replay);
             } else if let Some((waiting, key)) = self.retries.get(&sequence).copied() {
-                self.wait_for(sequence, again(waiting.attempts), key);
+                self.wait_for(sequence, waiting.put_back(due, replay), key);
             } else if !self.is_to_be_sent(sequence) {
-                self.wait_for(sequence, again(attempts), None);
+                let requeued = Some(Requeued::after_outcome(attempts, replay));
+                self.wait_for(sequence, RetryState { attempts, due, requeued }, None);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// Deliveries are put back: durable first, then told.
-    fn requeue(&mut self, sequences: &[u64], due: u64) {
+    pub(super) fn requeue(&mut self, sequences: &[u64], due: u64) {
         let deliveries = sequences.iter().map(|sequence| (Sequence(*sequence), 0)).collect();
         let (destination, replay) = (DestinationId(1), Some(ReplayId(1)));
         let due = UnixMillis(due as i64);
@@ -180,32 +180,6 @@ fn retries_take_at_most_half_of_the_slots() {
 }
 
 #[test]
-fn strict_order_holds_everything_behind_a_failing_event() {
-    let mut bench = Bench::new(Settings { ordering: Ordering::Strict, ..settings() }, 10);
-    assert_eq!(bench.take_sent(), [(1, 1)]);
-    bench.answer(1, FAILURE);
-    bench.record();
-    assert_eq!(bench.take_sent(), []);
-    bench.now = UnixMillis(1000);
-    bench.input(Input::ClockReached);
-    assert_eq!(bench.take_sent(), [(1, 2)]);
-    bench.answer(1, Outcome::Success);
-    bench.record();
-    assert_eq!(bench.take_sent(), [(2, 1)]);
-}
-
-#[test]
-fn order_by_key_holds_back_only_its_own_key() {
-    let mut bench = Bench::new(Settings { ordering: Ordering::Pipeline, ..settings() }, 10);
-    assert_eq!(bench.take_sent(), [(1, 1), (2, 1), (3, 1)]);
-    bench.answer(1, FAILURE);
-    bench.record();
-    bench.answer(2, Outcome::Success);
-    bench.record();
-    assert_eq!(bench.take_sent(), [(5, 1)], "four waits for one, five does not");
-}
-
-#[test]
 fn a_rate_limit_spaces_attempts() {
     let mut bench = Bench::new(Settings { rate_limit_per_s: Some(10), ..settings() }, 10);
     assert_eq!(bench.take_sent(), [(1, 1)]);
@@ -288,24 +262,6 @@ fn what_is_put_back_while_its_outcome_is_written_is_sent_after_that() {
     assert_eq!(bench.take_sent(), []);
     bench.input(Input::Recorded(Sequence(1)));
     assert_eq!(bench.take_sent(), [(1, 2)]);
-}
-
-#[test]
-fn a_failing_event_that_was_put_back_holds_no_other_back() {
-    let mut bench = Bench::new(Settings { ordering: Ordering::Strict, ..settings() }, 2);
-    for sequence in [1, 2] {
-        bench.answer(sequence, Outcome::Success);
-        bench.record();
-    }
-    bench.take_sent();
-    bench.requeue(&[1], 0);
-    bench.answer(1, FAILURE);
-    bench.record();
-    assert_eq!(bench.take_sent(), [(1, 1)]);
-    bench.head = Sequence(3);
-    bench.input(Input::HeadMoved(Sequence(3)));
-    bench.read_all();
-    assert_eq!(bench.take_sent(), [(3, 1)]);
 }
 
 #[derive(Debug, Clone)]

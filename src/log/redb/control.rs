@@ -169,14 +169,24 @@ fn write(
     Ok(())
 }
 
+/// Set in the attempts of what was put back and keeps its turn: so many are never made.
+const KEEPS_TURN: u32 = 1 << 31;
+
 fn packed(retry: &RetryState) -> RetryRow {
-    let requeued = retry.requeued.map(|requeued| (requeued.after, requeued.replay.map_or(0, |id| id.0)));
+    let requeued = retry.requeued.map(|requeued| {
+        let turn = if requeued.keeps_turn { KEEPS_TURN } else { 0 };
+        (requeued.after | turn, requeued.replay.map_or(0, |id| id.0))
+    });
     (retry.attempts, retry.due.0, requeued)
 }
 
 fn unpacked((attempts, due, requeued): RetryRow) -> RetryState {
     let replay_of = |id: u128| (id != 0).then_some(ReplayId(id));
-    let requeued = requeued.map(|(after, id)| Requeued { after, replay: replay_of(id) });
+    let requeued = requeued.map(|(after, id)| Requeued {
+        after: after & !KEEPS_TURN,
+        replay: replay_of(id),
+        keeps_turn: after & KEEPS_TURN != 0,
+    });
     RetryState { attempts, due: UnixMillis(due), requeued }
 }
 
@@ -262,4 +272,24 @@ fn read(database: &Database) -> Result<Option<(ControlHeader, Checkpoint)>, redb
         }
     }
     Ok(header.map(|header| (header, checkpoint)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_reads_back_as_it_was() {
+        let failed = RetryState::failed(3, UnixMillis(5));
+        let replay = Some(ReplayId(7));
+        let after_outcome = RetryState { requeued: Some(Requeued::after_outcome(2, replay)), ..failed };
+        for retry in [
+            failed,
+            after_outcome,
+            failed.put_back(UnixMillis(9), None),
+            failed.put_back(UnixMillis(9), replay),
+        ] {
+            assert_eq!(unpacked(packed(&retry)), retry);
+        }
+    }
 }
