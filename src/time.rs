@@ -1,20 +1,30 @@
 //! Points in time: what events carry, and what machines count with.
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// A point in time as events and the API carry it: RFC 3339, always written in UTC (`Z`) with as many
 /// fraction digits as needed, up to nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(jiff::Timestamp);
+pub struct Timestamp {
+    seconds: i64,
+    nanos: u32,
+}
 
 /// 0000-01-01T00:00:00Z: RFC 3339 has no year before it.
 const FIRST_SECOND: i64 = -62_167_219_200;
 
+/// 9999-12-31T23:59:59Z: RFC 3339 has no year after it.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// What seconds are counted from.
+const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
+
 /// The text is no RFC 3339 date-time that the log can keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an RFC 3339 date-time with a zone, such as 2026-02-15T06:00:04.7Z, from the year 0 to 9999-12-30T22:00:00Z: {0:?}"
+    "not an RFC 3339 date-time with a zone, such as 2026-02-15T06:00:04.7Z, of the years 0 to 9999 in UTC: {0:?}"
 )]
 pub struct InvalidTimestamp(pub String);
 
@@ -22,49 +32,60 @@ impl Timestamp {
     /// Reads an RFC 3339 date-time. Lower-case `t` and `z` and any offset are accepted (RFC 3339, 5.6); a
     /// leap second becomes the second before it; more than nine fraction digits are refused.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
-        let invalid = || InvalidTimestamp(text.chars().take(64).collect());
-        if !has_rfc3339_shape(text.as_bytes()) {
-            return Err(invalid());
-        }
-        let parsed = text.parse::<jiff::Timestamp>().map(Self).map_err(|_| invalid())?;
-        if parsed.seconds() < FIRST_SECOND { Err(invalid()) } else { Ok(parsed) }
+        let (seconds, nanos) = read(text).ok_or_else(|| InvalidTimestamp(text.chars().take(64).collect()))?;
+        Self::from_parts(seconds, nanos).ok_or_else(|| InvalidTimestamp(text.to_owned()))
     }
 
     /// Reads a date-time that only bounds others: one that is later or earlier than any that can be kept is the last
     /// or the first of them.
     pub fn parse_bound(text: &str) -> Result<Self, InvalidTimestamp> {
-        let given = match Self::parse(text) {
-            Err(refused) if has_rfc3339_shape(text.as_bytes()) => refused,
-            parsed => return parsed,
-        };
-        // Only what its offset moves out of the range gets here with a date and a time that there are.
-        let local = text.get(..19).map(str::parse::<jiff::civil::DateTime>);
-        match local {
-            Some(Ok(local)) if local.year() > 0 => Ok(Self(jiff::Timestamp::MAX)),
-            Some(Ok(_)) => Self::from_parts(FIRST_SECOND, 0).ok_or(given),
-            _ => Err(given),
+        match read(text) {
+            Some((seconds, _)) if seconds < FIRST_SECOND => Ok(Self { seconds: FIRST_SECOND, nanos: 0 }),
+            Some((seconds, _)) if seconds > LAST_SECOND => {
+                Ok(Self { seconds: LAST_SECOND, nanos: 999_999_999 })
+            }
+            _ => Self::parse(text),
         }
     }
 
-    /// From whole seconds since the epoch and nanoseconds; `None` outside years -9999 to 9999.
+    /// From whole seconds since the epoch and nanoseconds; `None` outside the years 0 to 9999.
     pub fn from_parts(seconds: i64, nanos: u32) -> Option<Self> {
-        jiff::Timestamp::new(seconds, nanos as i32).ok().map(Self)
+        let is_kept = (FIRST_SECOND..=LAST_SECOND).contains(&seconds) && nanos < 1_000_000_000;
+        is_kept.then_some(Self { seconds, nanos })
     }
 
     /// Whole seconds since the epoch, rounded down.
     pub fn seconds(self) -> i64 {
-        self.0.as_nanosecond().div_euclid(1_000_000_000) as i64
+        self.seconds
     }
 
     /// Nanoseconds after [`Timestamp::seconds`].
     pub fn subsec_nanos(self) -> u32 {
-        self.0.as_nanosecond().rem_euclid(1_000_000_000) as u32
+        self.nanos
     }
 
     /// Microseconds since the epoch, rounded down: what the indexes of the log keep.
     pub fn as_micros(self) -> i64 {
-        self.0.as_nanosecond().div_euclid(1000) as i64
+        self.seconds * 1_000_000 + i64::from(self.nanos / 1000)
     }
+}
+
+/// Seconds since the epoch and nanoseconds of an RFC 3339 date-time, whatever year its offset moves it to.
+fn read(text: &str) -> Option<(i64, u32)> {
+    if !has_rfc3339_shape(text.as_bytes()) {
+        return None;
+    }
+    let zone = text.rfind(['Z', 'z', '+', '-'])?;
+    let (local, zone) = text.split_at(zone);
+    let local = local.parse::<DateTime>().ok()?;
+    let number = |range: std::ops::Range<usize>| zone.get(range)?.parse::<i64>().ok();
+    let offset = match zone.as_bytes()[0] {
+        b'+' => number(1..3)? * 3600 + number(4..6)? * 60,
+        b'-' => -(number(1..3)? * 3600 + number(4..6)? * 60),
+        _ => 0,
+    };
+    let since_epoch = local.duration_since(EPOCH).as_nanos() - i128::from(offset) * 1_000_000_000;
+    Some((since_epoch.div_euclid(1_000_000_000) as i64, since_epoch.rem_euclid(1_000_000_000) as u32))
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.f{1,9}](Z|±HH:MM)`: the calendar is checked by the parser behind it.
@@ -103,7 +124,13 @@ fn has_rfc3339_shape(text: &[u8]) -> bool {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        if let Ok(time) = jiff::Timestamp::new(self.seconds, self.nanos as i32) {
+            return time.fmt(f);
+        }
+        // The last day of all, which the library keeps free for offsets.
+        let since_epoch = jiff::SignedDuration::new(self.seconds, self.nanos as i32);
+        let civil = EPOCH.checked_add(since_epoch).map_err(|_| fmt::Error)?;
+        write!(f, "{civil}Z")
     }
 }
 
@@ -115,7 +142,9 @@ impl From<Timestamp> for UnixMillis {
 
 impl From<UnixMillis> for Timestamp {
     fn from(time: UnixMillis) -> Self {
-        Self(jiff::Timestamp::from_millisecond(time.0).unwrap_or(jiff::Timestamp::MAX))
+        let nanos = time.0.rem_euclid(1000) as u32 * 1_000_000;
+        let last = Self { seconds: LAST_SECOND, nanos: 999_999_999 };
+        Self::from_parts(time.0.div_euclid(1000), nanos).unwrap_or(last)
     }
 }
 
@@ -162,6 +191,11 @@ mod tests {
             ("2026-02-15T08:00:04+02:00", "2026-02-15T06:00:04Z"),
             ("1969-12-31T23:59:59.999999999Z", "1969-12-31T23:59:59.999999999Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+            ("9999-12-30T22:00:01Z", "9999-12-30T22:00:01Z"),
+            ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"),
+            ("9999-12-31t22:59:59.5-01:00", "9999-12-31T23:59:59.5Z"),
+            ("9999-12-31T23:59:60Z", "9999-12-31T23:59:59Z"),
         ] {
             let parsed = Timestamp::parse(given).unwrap();
             assert_eq!(parsed.to_string(), kept);
@@ -195,8 +229,8 @@ mod tests {
     #[test]
     fn a_time_that_cannot_be_kept_is_refused_but_bounds_others() {
         for (given, bound) in [
-            ("9999-12-31T23:59:59Z", "9999-12-30T22:00:00.999999999Z"),
-            ("9999-12-31T23:59:59.999999999-23:59", "9999-12-30T22:00:00.999999999Z"),
+            ("9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59.999999999Z"),
+            ("9999-12-31T23:59:59.999999999-23:59", "9999-12-31T23:59:59.999999999Z"),
             ("0000-01-01T00:00:00+01:00", "0000-01-01T00:00:00Z"),
         ] {
             assert!(Timestamp::parse(given).is_err(), "{given}");

@@ -241,11 +241,16 @@ impl Broker {
         self.0.actors.cancel_gates();
     }
 
-    /// Stops taking events, lets what is under way end, and closes the log.
-    pub async fn shutdown(&self) {
+    /// Stops taking events and lets what is under way end. The log can still be read.
+    pub async fn drain(&self) {
         self.begin_drain();
         self.0.handlers.stop();
         self.0.actors.stop(self.0.config.server.drain).await;
+    }
+
+    /// Stops taking events, lets what is under way end, and closes the log.
+    pub async fn shutdown(&self) {
+        self.drain().await;
         self.0.log.close().await;
     }
 }

@@ -130,7 +130,7 @@ impl Forwarder {
             Err(error) => (None, Some(error)),
         };
         let row = json!({
-            "sequence": message.id, "id": id, "type": message.event, "status": status, "latency_ms": latency_ms,
+            "sequence": message.id.parse::<u64>().ok(), "id": id, "type": message.event, "status": status, "latency_ms": latency_ms,
             "error": error,
         });
         let said = status.map_or_else(|| error.unwrap_or_default(), |status| status.to_string());

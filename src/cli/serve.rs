@@ -89,6 +89,8 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
     broker.begin_drain();
     let drain = broker.config().server.drain;
     let stopped = async {
+        // Meanwhile who asks is told that the broker drains, instead of finding nobody.
+        broker.drain().await;
         handle.stop(true).await;
         broker.shutdown().await;
     };

@@ -35,10 +35,18 @@ impl Hear for Printer {
     }
 }
 
+/// The event as the API shows it: with its sequence, so that whoever keeps a line can resume after it.
+fn with_sequence(message: &Message) -> String {
+    match message.data.strip_prefix('{') {
+        Some(members) => format!("{{\"sequence\":{},{members}", message.id),
+        None => message.data.clone(),
+    }
+}
+
 impl Printer {
     fn show(&self, message: &Message) -> Result<(), Failure> {
         if self.json {
-            return output::line(&message.data);
+            return output::line(with_sequence(message));
         }
         let Message { id, event, data } = message;
         if !output::is_terminal() {

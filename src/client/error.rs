@@ -156,7 +156,10 @@ impl fmt::Display for Problem {
         }
         for Violation { pointer, detail, .. } in &self.violations {
             let pointer = if pointer.is_empty() { "/" } else { pointer };
-            write!(f, "; {pointer}: {detail}")?;
+            let told = format!("{pointer}: {detail}");
+            if told != self.detail {
+                write!(f, "; {told}")?;
+            }
         }
         match &self.request_id {
             Some(id) => write!(f, " (request {id})"),
@@ -192,6 +195,14 @@ mod tests {
             Error::Refused(Box::new(problem)).to_string(),
             "the broker answered 422 Unprocessable Content: two rules; /data/rows: is no number; /: x (request req_1)"
         );
+    }
+
+    #[test]
+    fn one_broken_rule_is_told_once() {
+        let body = br#"{"title":"Unprocessable Entity","status":422,"detail":"/type: is required",
+            "errors":[{"pointer":"/type","detail":"is required"}]}"#;
+        let told = Problem::of(422, &[], body).to_string();
+        assert_eq!(told, "the broker answered 422 Unprocessable Entity: /type: is required");
     }
 
     #[test]

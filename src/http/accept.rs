@@ -77,7 +77,7 @@ pub(super) fn not_acceptable(offered: &[(&'static str, Format)]) -> Problem {
 }
 
 /// A media range and its quality in thousandths.
-fn range(text: &str) -> (&str, u16) {
+pub(super) fn range(text: &str) -> (&str, u16) {
     let mut parts = text.split(';');
     let name = parts.next().unwrap_or_default().trim();
     let quality = parts

@@ -45,7 +45,11 @@ pub(super) fn verification(passed: bool, answer: &Answer) -> Value {
     let (status, error, response) = match &answer.result {
         Ok(response) => {
             let body = String::from_utf8_lossy(&response.body);
-            (Some(response.status), None, json!({ "headers": response.headers, "body": body }))
+            (
+                Some(response.status),
+                None,
+                json!({ "headers": object(response.headers.clone()), "body": body }),
+            )
         }
         Err(error) => (None, Some(error.to_string()), Value::Null),
     };

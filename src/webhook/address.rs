@@ -50,6 +50,9 @@ const REFUSED_PORTS: &[u16] = &[
     9200, 9300, 10080, 10250, 11211, 27017, 27018, 27019,
 ];
 
+/// What every recipient of a request should take (RFC 9110 section 4.1).
+const LONGEST_URL: usize = 8000;
+
 impl Policy {
     /// The policy of a config.
     pub fn of(config: &DeliveryConfig) -> Self {
@@ -81,6 +84,9 @@ pub fn check_url(raw: &str, policy: &Policy) -> Result<Url, UrlProblem> {
         character.is_control()
             || matches!(character, ' ' | '\\' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
     };
+    if raw.len() > LONGEST_URL {
+        return refuse("bad_url", "a URL has at most 8000 bytes");
+    }
     if raw.chars().any(is_bad) {
         return refuse(
             "bad_characters",

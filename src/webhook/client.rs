@@ -1,7 +1,7 @@
 //! The client that posts: one a thread, every address judged when it is dialled, one deadline over everything.
 
 use super::dial::Dialer;
-use super::heads::Unanswered;
+use super::heads::{ENDS_WITH_CONNECTION, Unanswered};
 use super::proxy::Proxy;
 use super::resolve::{SystemResolver, Together};
 use super::wire::Dial;
@@ -157,10 +157,18 @@ impl WebhookClient {
     }
 }
 
+/// The headers as the endpoint sent them, without those that its body was handed on with.
 fn headers_of(answer: &ClientResponse) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = answer.headers().iter().take(KEPT_HEADERS);
-    headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    let headers = answer.headers();
+    let is_marked = headers.contains_key(ENDS_WITH_CONNECTION);
+    let sent = headers.iter().filter_map(|(name, value)| match name.as_str() {
+        "connection" | "transfer-encoding" if is_marked => None,
+        ENDS_WITH_CONNECTION if value.is_empty() => None,
+        ENDS_WITH_CONNECTION => Some(("connection".to_owned(), text(value))),
+        name => Some((name.to_owned(), text(value))),
+    });
+    sent.take(KEPT_HEADERS).collect()
 }
 
 fn library(dial: Dial) -> Client {

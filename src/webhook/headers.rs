@@ -118,6 +118,11 @@ pub fn check_signature_header(name: &str) -> Result<(), String> {
     if name.eq_ignore_ascii_case("x-campanile-signature") { Ok(()) } else { check_name(name) }
 }
 
+/// Whether a name is that of one of these headers, however either is written.
+pub fn stands_among(name: &str, headers: &BTreeMap<String, String>) -> bool {
+    headers.keys().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 fn check_name(name: &str) -> Result<(), String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let lower = name.to_ascii_lowercase();

@@ -13,6 +13,10 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// No answer has more headers than the HTTP library takes.
 const MOST_HEADERS: usize = 96;
 
+/// Marks an answer whose body ended with the connection, and holds what its own `Connection` said: the headers that
+/// hand it on in chunks are not the endpoint's.
+pub(super) const ENDS_WITH_CONNECTION: &str = "campanile-ends-with-connection";
+
 /// So many announcements may come before an answer.
 const MOST_ANNOUNCEMENTS: usize = 16;
 
@@ -177,9 +181,13 @@ fn ends_with_the_connection(answer: &httparse::Response<'_, '_>) -> bool {
 
 /// The head of an answer whose body comes in chunks, and after which the connection is not used again.
 fn as_chunked(answer: &httparse::Response<'_, '_>) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {} \r\n", answer.code.unwrap_or_default()).into_bytes();
-    for header in answer.headers.iter().filter(|header| !header.name.eq_ignore_ascii_case("connection")) {
-        head.extend_from_slice(header.name.as_bytes());
+    let mut head =
+        format!("HTTP/1.1 {} \r\n{ENDS_WITH_CONNECTION}:\r\n", answer.code.unwrap_or_default()).into_bytes();
+    // With these three there must not be more than the library takes.
+    for header in answer.headers.iter().take(MOST_HEADERS - 3) {
+        let is_connection = header.name.eq_ignore_ascii_case("connection");
+        let name = if is_connection { ENDS_WITH_CONNECTION } else { header.name };
+        head.extend_from_slice(name.as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(header.value);
         head.extend_from_slice(b"\r\n");
@@ -221,10 +229,16 @@ mod tests {
 
     #[test]
     fn a_body_without_a_length_is_handed_on_in_chunks() {
-        let expected = b"HTTP/1.1 200 \r\nX-A: b\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+        let expected = b"HTTP/1.1 200 \r\ncampanile-ends-with-connection:\r\nX-A: b\r\n\
+                         campanile-ends-with-connection: keep-alive\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
                          3\r\nold\r\n2\r\ner\r\n0\r\n\r\n";
         let head = b"HTTP/1.0 200 OK\r\nX-A: b\r\nConnection: keep-alive\r\n\r\nold";
         assert_eq!(read(&[head, b"er"]).unwrap(), expected);
+        let many = [b"HTTP/1.1 200 OK\r\n", &b"X: y\r\n".repeat(MOST_HEADERS)[..], b"\r\n"].concat();
+        assert_eq!(
+            read(&[&many]).unwrap().split(|byte| *byte == b'\n').count(),
+            1 + MOST_HEADERS + 1 + 2 + 1
+        );
         let none: &[u8] = b"HTTP/1.1 204 No\r\n\r\n";
         assert_eq!(read(&[none]).unwrap(), none);
     }

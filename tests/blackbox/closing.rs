@@ -1,6 +1,8 @@
 //! SIGTERM: what is under way is finished, streams say goodbye, the process ends with 0.
 
-use crate::support::{EventStream, Item, PUBLISHER, Receiver, Reply, Request, Server, Settings, eventually};
+use crate::support::{
+    EventStream, Item, PUBLISHER, READER, Receiver, Reply, Request, Server, Settings, eventually,
+};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -111,6 +113,30 @@ fn publishes_under_way_are_answered_and_what_was_acknowledged_is_there() {
     for id in acknowledged.lock().unwrap().iter() {
         server.get(&format!("/api/v1/events/{id}")).must(200);
     }
+}
+
+#[test]
+fn while_something_is_under_way_whoever_asks_is_told_that_the_server_drains() {
+    let mut server = patient();
+    let (receiver, is_asked, answers) = Receiver::holding(200);
+    server.post("/api/v1/destinations", &receiver.destination()).must(201);
+    server.publish(&json!({"type": "a", "data": {}}));
+    is_asked.recv().unwrap();
+    server.terminate();
+    let unready = server.wait_for_status(&Request::get("/readyz"), 503);
+    assert_eq!(unready.json()["type"], "draining");
+    server.send(&Request::get("/healthz")).must(200);
+    let refused = server.post("/api/v1/events", &json!({"type": "a", "data": {}}));
+    assert_eq!(refused.problem(503)["type"], "draining");
+    assert!(refused.header("Retry-After").is_some());
+    let stream = Request::get("/api/v1/events/stream").key(READER);
+    assert_eq!(server.send(&stream).problem(503)["type"], "draining");
+    let told = server.send(&stream.accept("text/event-stream"));
+    assert_eq!((told.status, told.text().starts_with("retry: ")), (200, true), "{}", told.text());
+    assert_eq!(server.list("")["data"].as_array().unwrap().len(), 1);
+    answers.store(true, Ordering::Relaxed);
+    assert_eq!(server.exit().code(), Some(0));
+    assert_eq!(receiver.deliveries().len(), 1);
 }
 
 #[test]

@@ -86,6 +86,35 @@ fn headers_that_are_the_brokers_or_no_headers_are_refused() {
 }
 
 #[test]
+fn the_signature_has_a_header_of_its_own() {
+    let server = Server::start();
+    let both = json!({"url": "http://127.0.0.1:9999/", "verification": "none", "headers": {"x-mine": "1"},
+        "signature_header": "X-Mine"});
+    assert_eq!(server.post("/api/v1/destinations", &both).pointers(), ["/signature_header"]);
+    let trial = json!({"url": both["url"], "headers": both["headers"], "signature_header": "X-Mine"});
+    assert_eq!(server.post("/api/v1/destinations/test", &trial).pointers(), ["/signature_header"]);
+    let made =
+        server.post("/api/v1/destinations", &body_with("signature_header", &json!("X-Mine"))).must(201);
+    let path = format!("/api/v1/destinations/{}", made["id"].as_str().unwrap());
+    let change = |body: Value| server.send(&Request::new("PATCH", &path).key(ADMIN).json(&body));
+    assert_eq!(change(json!({"headers": {"x-MINE": "1"}})).pointers(), ["/signature_header"]);
+    change(json!({"headers": {"x-MINE": "1"}, "signature_header": "X-Other"})).must(200);
+    assert_eq!(change(json!({"signature_header": "X-Mine"})).pointers(), ["/signature_header"]);
+}
+
+#[test]
+fn a_url_is_bounded() {
+    let server = Server::start();
+    let url = |length: usize| {
+        let begin = "http://127.0.0.1:9999/";
+        json!(format!("{begin}{}", "x".repeat(length - begin.len())))
+    };
+    server.post("/api/v1/destinations", &body_with("url", &url(8000))).must(201);
+    let refused = server.post("/api/v1/destinations", &body_with("url", &url(8001))).problem(422);
+    assert_eq!(refused["errors"][0]["code"], "bad_url");
+}
+
+#[test]
 fn a_change_keeps_what_it_does_not_name_and_what_is_not_its_to_change() {
     let server = Server::start();
     let made = server.post("/api/v1/destinations", &body_with("description", &json!("one"))).must(201);

@@ -122,7 +122,9 @@ fn each_way_to_consent() {
 #[test]
 fn verifying_again_asks_once_and_says_what_came_of_it() {
     let server = Settings::new().with("delivery.verify_schedule", r#"["100s"]"#).start();
-    let receiver = Receiver::start(|_| Reply::Answer(200, Vec::new(), "out to lunch".to_owned()));
+    let receiver = Receiver::start(|_| {
+        Reply::Answer(200, vec![("X-Back".to_owned(), "at two".to_owned())], "out to lunch".to_owned())
+    });
     let made = server.post(DESTINATIONS, &json!({"url": receiver.url()})).must(201);
     receiver.wait_for(1);
     call(&server, &made, "activate").problem(409);
@@ -130,6 +132,7 @@ fn verifying_again_asks_once_and_says_what_came_of_it() {
     assert_eq!((&refused["status"], &refused["attempt"]["passed"]), (&json!("pending"), &json!(false)));
     assert_eq!((&refused["attempt"]["status"], &refused["attempt"]["error"]), (&json!(200), &Value::Null));
     assert_eq!(refused["attempt"]["response"]["body"], "out to lunch");
+    assert_eq!(refused["attempt"]["response"]["headers"]["x-back"], "at two", "{refused}");
     receiver.behave(Reply::consent);
     let passed = call(&server, &made, "verify").must(200);
     assert_eq!((&passed["status"], &passed["attempt"]["passed"]), (&json!("active"), &json!(true)));

@@ -3,7 +3,8 @@
 
 use crate::lifecycle::{now, path_of};
 use crate::support::{
-    ADMIN, DESTINATIONS_READER, Receiver, Reply, Request, Response, STRANGER, Server, Settings, eventually,
+    ADMIN, DESTINATIONS_READER, Receiver, Reply, Request, Response, Rogue, STRANGER, Server, Settings,
+    eventually,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -56,6 +57,20 @@ fn a_test_sends_one_signed_sample_and_tells_what_was_sent_and_received() {
     // Left out, the type is the first that the destination names.
     let usual = server.send(&Request::post(&format!("{}/test", path_of(&made))).key(ADMIN)).must(200);
     assert_eq!(usual["event_type"], "pipeline.failed");
+}
+
+#[test]
+fn an_answer_without_a_length_is_told_with_its_own_headers_and_no_others() {
+    let server = Server::start();
+    for (answer, headers) in [
+        ("HTTP/1.0 200 OK\r\nX-Mine: yes\r\n\r\nhello", json!({"x-mine": "yes"})),
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", json!({"connection": "close"})),
+        ("HTTP/1.1 200 OK\r\n\r\nhello", json!({})),
+    ] {
+        let rogue = Rogue::saying(answer);
+        let told = server.post(TEST, &json!({"url": rogue.url()})).must(200);
+        assert_eq!(told["response"], json!({"headers": headers, "body": "hello"}), "{answer}");
+    }
 }
 
 #[test]

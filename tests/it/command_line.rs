@@ -169,7 +169,11 @@ fn tail_outlives_the_broker_and_says_so() {
         as_user(&broker, READER, &["tail", "--after", "0", "--count", "2", "--json"]).spawn().unwrap();
     let mut shown = BufReader::new(tail.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut notes = BufReader::new(tail.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(shown.next().unwrap().contains(r#""data":{"n":1}"#));
+    let first = shown.next().unwrap();
+    assert!(
+        first.starts_with(r#"{"sequence":1,"id":"evt_"#) && first.ends_with(r#""data":{"n":1}}"#),
+        "{first}"
+    );
     broker.kill();
     let note = notes.next().unwrap();
     assert!(note.contains("trying again"), "{note}");

@@ -29,6 +29,7 @@ use crate::model::{
     Sequence, TenantId, Timestamp, UnixMillis, Verification, Violation,
 };
 use crate::secrets::Secrets;
+use crate::webhook::headers;
 use crate::webhook::signature::LiveSecret;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use draft::{Draft, Purpose, Start};
@@ -131,7 +132,7 @@ impl Broker {
         let secret = draft.secret.clone().unwrap_or_else(|| Some(new_signing_secret()));
         let mut destination = blank(id, tenant, start_after, now, config);
         destination.secrets = secret.iter().map(|text| sealed(self.secrets(), id, text)).collect();
-        update(&mut destination, draft);
+        update(&mut destination, draft)?;
         destination.status = lifecycle::first_status(&destination);
         let changes = vec![Change::PutDestination(Box::new(destination.clone()))];
         self.log().commit(Commit { changes, ..Commit::default() }).await?;
@@ -157,7 +158,7 @@ impl Broker {
             return Err(ManageError::Declared);
         }
         let mut destination = (*found).clone();
-        update(&mut destination, draft);
+        update(&mut destination, draft)?;
         let now = Timestamp::from(clock::now());
         match lifecycle::change(&found, Request::Become(Box::new(destination)), now)? {
             Some(changed) => Ok(self.0.life.put(&found, changed, None, Vec::new()).await?),
@@ -251,8 +252,8 @@ fn blank(
     }
 }
 
-/// Takes over every member the draft has.
-fn update(destination: &mut Destination, draft: Draft) {
+/// Takes over every member the draft has. What they break together is refused.
+fn update(destination: &mut Destination, draft: Draft) -> Result<(), ManageError> {
     fn set<T>(member: &mut T, given: Option<T>) {
         if let Some(given) = given {
             *member = given;
@@ -272,6 +273,11 @@ fn update(destination: &mut Destination, draft: Draft) {
     set(&mut destination.ordering, draft.ordering);
     set(&mut destination.signature_header, draft.signature_header);
     set(&mut destination.verification, draft.verification);
+    if headers::stands_among(&destination.signature_header, &destination.headers) {
+        let detail = "this header stands among the destination's own headers";
+        return Err(ManageError::Invalid(vec![Violation::new("/signature_header", detail)]));
+    }
+    Ok(())
 }
 
 pub(super) fn new_destination_id(now: UnixMillis) -> DestinationId {

@@ -80,7 +80,7 @@ impl Broker {
         let now = clock::now();
         let mut destination = blank(new_destination_id(now), tenant, Sequence::ZERO, now, config);
         let secret = draft.secret.clone().flatten().map(|text| LiveSecret::new(text, None));
-        update(&mut destination, draft);
+        update(&mut destination, draft)?;
         let recipient = self.recipient(&destination, secret.as_slice());
         self.try_recipient(tenant, &recipient, event_type.unwrap_or_else(|| first_type(&destination))).await
     }

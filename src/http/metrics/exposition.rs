@@ -2,6 +2,7 @@
 //!
 //! The two differ in how a counter's and an info's family is named, in the types they know and in the end mark.
 
+use crate::http::accept::range;
 use std::fmt::{Display, Write};
 
 /// Which of the two.
@@ -14,9 +15,14 @@ pub(in crate::http) enum Format {
 }
 
 impl Format {
-    /// The one that an `Accept` header prefers.
+    /// The one that an `Accept` header prefers: `OpenMetrics` only when it is named.
     pub(in crate::http) fn by_accept(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+        let quality = |wanted: &str| {
+            let named = accept.split(',').map(range).filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            named.map(|(_, quality)| quality).max().unwrap_or(0)
+        };
+        let open = quality("application/openmetrics-text");
+        if open > 0 && open >= quality("text/plain") { Self::OpenMetrics } else { Self::Prometheus }
     }
 
     /// Its content type.
@@ -104,6 +110,23 @@ mod tests {
         out.family("x_hits", Kind::Counter, "How many.");
         out.sample("_total", &[], 7);
         String::from_utf8(out.finish()).unwrap()
+    }
+
+    #[test]
+    fn the_format_that_is_wanted_more_is_taken() {
+        let scraper =
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, format) in [
+            ("", Format::Prometheus),
+            ("*/*", Format::Prometheus),
+            ("text/html", Format::Prometheus),
+            (scraper, Format::OpenMetrics),
+            ("application/openmetrics-text; version=1.0.0, */*", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0.5, text/plain;q=0.9", Format::Prometheus),
+            ("application/openmetrics-text;q=0", Format::Prometheus),
+        ] {
+            assert_eq!(Format::by_accept(accept), format, "{accept:?}");
+        }
     }
 
     #[test]

@@ -50,16 +50,19 @@ fn no_redirect_is_followed() {
 fn when_to_come_again_is_heeded_within_an_hour_and_nonsense_is_not() {
     // Never sooner than the schedule says, which is five minutes and up to a tenth more after the answer.
     let schedule = || 300.0..=440.0;
-    let date = |seconds: i64| {
+    let dated = |form: &str, seconds: i64| {
         let then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-        then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        then.strftime(form).to_string()
     };
+    let date = |seconds: i64| dated("%a, %d %b %Y %H:%M:%S GMT", seconds);
     let mut cases = Vec::new();
     for (name, value, wait) in [
         ("zero", "0".to_owned(), schedule()),
         ("four", "4".to_owned(), schedule()),
         ("a date ahead", date(1000), 800.0..=1110.0),
         ("a date behind", date(-1000), schedule()),
+        ("a date as in RFC 850", dated("%A, %d-%b-%y %H:%M:%S GMT", 1000), 800.0..=1110.0),
+        ("a date as of asctime", dated("%a %b %e %H:%M:%S %Y", 1000), 800.0..=1110.0),
         ("too long", "99999999999999999999".to_owned(), 3599.9..=3710.0),
         ("a far date", date(90_000), 3599.9..=3710.0),
         ("negative", "-1".to_owned(), schedule()),
