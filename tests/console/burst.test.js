@@ -1,9 +1,8 @@
 /** Very many events on the page Live: what it keeps is bounded, and it goes on listening to the one who sits before it. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
 const EVENTS = 10_000;
 const AT_ONCE = 200;
@@ -12,15 +11,7 @@ const FILLER = "x".repeat(4000);
 /** What the page keeps may grow by this much; it does by less than a twentieth of it. All events would be twice as much. */
 const MOST_GROWTH = 20_000_000;
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 const row = (page, name) => page.getByRole("button", { name, exact: true });
 const rows = (page) => page.locator("tbody button");

@@ -1,21 +1,13 @@
 /** Destinations from the first to the last: made, verified, failing, sent again, replayed; what a key without rights sees. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach } from "node:test";
-import { Broker, ONLOOKER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
+import { afterEach, beforeEach } from "node:test";
+import { ONLOOKER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
 import { Receiver } from "./receiver.js";
-import { scene } from "./scene.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
+const { browser, broker } = await stage({ catalogs: ["acme"] });
 let receiver;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start({ catalogs: ["acme"] })]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
 beforeEach(async () => {
   receiver = await Receiver.start();
 });

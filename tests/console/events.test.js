@@ -1,20 +1,11 @@
 /** Events that are kept: found, leafed through, and one with everybody who was sent it. */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { after, before } from "node:test";
-import { Broker, READER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { READER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 const rows = (page) => page.getByRole("region", { name: "Events, newest first" }).locator("tbody tr");
 

@@ -1,23 +1,15 @@
 /** Functions: made and subscribed by hand, a PRE event that one of them refuses and why, a POST event that runs. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, KEY, ONLOOKER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
+import { after } from "node:test";
+import { KEY, ONLOOKER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
 import { Receiver } from "./receiver.js";
-import { scene } from "./scene.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-let receiver;
-before(async () => {
-  [browser, broker, receiver] = await Promise.all([launch(), Broker.start({ catalogs: ["taruvi"] }), Receiver.start()]);
-  receiver.status = 200;
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-  receiver.stop();
-});
+const { browser, broker } = await stage({ catalogs: ["taruvi"] });
+const receiver = await Receiver.start();
+receiver.status = 200;
+after(() => receiver.stop());
 
 const button = (within, name) => within.getByRole("button", { name, exact: true });
 const cell = (page, name) => page.getByRole("cell", { name, exact: true });

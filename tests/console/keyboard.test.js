@@ -1,19 +1,10 @@
 /** The console by keys alone: signing in, going about, changing the colours, signing out. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, KEY, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { KEY, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start({ catalogs: ["acme"] })]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage({ catalogs: ["acme"] });
 
 /** What has the focus, as it is called, and whether one sees that it has. */
 const focus = (page) =>

@@ -1,19 +1,10 @@
 /** Events as they happen: as they come, in many at once, shared by tabs, over a restart. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, READER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { READER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 const liveSoon = (page) => page.getByRole("status").filter({ hasText: "live" }).waitFor();
 

@@ -1,20 +1,11 @@
 /** Signing in and out, the overview, the frame around every page. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { KEY, Broker, READER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
+import { KEY, READER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
 import { Receiver } from "./receiver.js";
-import { scene } from "./scene.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 scene("a key opens the console, a wrong one does not, and no script can read what was made of it", async () => {
   const person = await Person.arrive(browser, broker);

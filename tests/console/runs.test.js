@@ -1,18 +1,9 @@
 /** Runs of pipelines: listed, drawn with their stages, and watched while they run. */
-import { after, before } from "node:test";
-import { Broker, READER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { READER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 const stages = async (page) => (await page.getByRole("region", { name: "Stages" }).locator("tbody tr").allInnerTexts()).map((row) => row.split("\t").slice(0, 3).join(" "));
 

@@ -1,13 +1,24 @@
 /**
- * A test with persons at the console. When it fails it prints what can be known of it: what every page shows, what their
- * browser complained of, what the broker wrote. Whoever is left over goes, so that the next test begins alone.
+ * The stage of a file of tests, and its scenes: tests with persons at the console. One that fails prints what can be
+ * known of it: what every page shows, what their browser complained of, what the broker wrote. Whoever is left over goes,
+ * so that the next test begins alone.
  */
-import { test } from "node:test";
-import { present } from "./browser.js";
-import { running } from "./broker.js";
+import { after, test } from "node:test";
+import { Broker, running } from "./broker.js";
+import { launch, present } from "./browser.js";
 
 /** No scene is this long, even on a busy machine with two cores: one that is hangs. */
 const LONGEST_MS = 240_000;
+
+/** A browser and a broker for all scenes of a file; they go when the last one has been played. */
+export async function stage(settings) {
+  const [browser, broker] = await Promise.all([launch(), Broker.start(settings)]);
+  after(async () => {
+    await browser.close();
+    await broker.stop();
+  });
+  return { browser, broker };
+}
 
 export function scene(name, play) {
   test(name, async () => {

@@ -1,22 +1,13 @@
 /** Tabs of one browser that watch the same: one stream for all of them, and none misses what another one heard. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, KEY, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { KEY, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
 /** More than the six connections that a browser has for one origin. */
 const TABS = 8;
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 const live = (page) => page.getByRole("status").filter({ hasText: "live" }).waitFor();
 const shows = (page, type) => page.getByRole("button", { name: type, exact: true }).waitFor();

@@ -3,27 +3,18 @@
  * picture taken, those for the documents included (`RENEW_IMAGES=1 npm test`).
  */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { Broker, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
+import { eventually } from "./broker.js";
+import { Person } from "./browser.js";
 import { Receiver } from "./receiver.js";
-import { scene } from "./scene.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-let receiver;
+const { browser, broker } = await stage({ catalogs: ["acme", "taruvi"] });
+const receiver = await Receiver.start();
+after(() => receiver.stop());
 /** What is on the broker: a healthy destination, one that fails, one that has not agreed; a function and a run of it. */
 const known = {};
-before(async () => {
-  [browser, broker, receiver] = await Promise.all([launch(), Broker.start({ catalogs: ["acme", "taruvi"] }), Receiver.start()]);
-  await furnish();
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-  receiver.stop();
-});
 
 /** One run of a pipeline, as it is published. */
 const run = (run_id, end) => {
@@ -116,6 +107,8 @@ const PAGES = [
 ];
 
 const cell = (page, name) => page.getByRole("cell", { name }).first();
+
+await furnish();
 
 scene("a run arrives, event by event, while one looks on", async () => {
   const person = await Person.arrive(browser, broker);

@@ -1,19 +1,10 @@
 /** Types of events of one's own: defined, changed, removed. */
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
-import { Broker, READER, eventually } from "./broker.js";
-import { Person, launch } from "./browser.js";
-import { scene } from "./scene.js";
+import { READER, eventually } from "./broker.js";
+import { Person } from "./browser.js";
+import { scene, stage } from "./scene.js";
 
-let browser;
-let broker;
-before(async () => {
-  [browser, broker] = await Promise.all([launch(), Broker.start()]);
-});
-after(async () => {
-  await browser.close();
-  await broker.stop();
-});
+const { browser, broker } = await stage();
 
 scene("a type is defined with its schema, changed, and removed; a key that may only read is not offered it", async () => {
   const person = await Person.arrive(browser, broker);
