@@ -4,7 +4,7 @@ use super::dial::Dialer;
 use super::heads::{ENDS_WITH_CONNECTION, Unanswered};
 use super::proxy::Proxy;
 use super::resolve::{SystemResolver, Together};
-use super::wire::Dial;
+use super::wire::{Dial, KEEP_ALIVE};
 use super::{Answer, Outgoing, Response, SendError};
 use crate::clock;
 use crate::config::DeliveryConfig;
@@ -16,6 +16,7 @@ use awc::{Client, ClientResponse, Connector, FrozenClientRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use rustls::ClientConfig;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,29 +27,35 @@ const READ_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 4096;
 const KEPT_HEADERS: usize = 64;
 
-/// Many servers close an idle connection after five seconds: ours goes first.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
-
 /// After this long the name is resolved again.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The dialler has its own time-out, and each delivery its deadline: the library's only has to be longer.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// The library never forgets an endpoint, nor a connection to it that was closed: after so many it is made anew.
+const MOST_CLOSED: usize = 4096;
+
 /// Posts deliveries. Not `Send`: each thread has its own, and clones are the same one.
 #[derive(Clone)]
 pub struct WebhookClient(Rc<Inner>);
 
 struct Inner {
+    libraries: RefCell<Libraries>,
+    /// Connections that were closed while a library kept them.
+    closed: Rc<Cell<usize>>,
+    dialer: Dialer,
+}
+
+/// The library, each with its pool.
+struct Libraries {
     plain: Client,
     tls: Client,
-    policy: Policy,
-    proxy: Option<Proxy>,
 }
 
 impl std::fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebhookClient").field("policy", &self.0.policy).finish_non_exhaustive()
+        f.debug_struct("WebhookClient").field("policy", &self.0.dialer.policy).finish_non_exhaustive()
     }
 }
 
@@ -70,16 +77,16 @@ impl Reading {
 impl WebhookClient {
     /// A client for this thread. It knows no proxy but that of the config.
     pub fn new(config: &DeliveryConfig, tls: Arc<ClientConfig>) -> Self {
-        let (policy, proxy) = (Policy::of(config), config.proxy.as_ref().map(Proxy::of));
         let dialer = Dialer {
-            policy: policy.clone(),
+            policy: Policy::of(config),
             resolver: Rc::new(Together::new(SystemResolver)),
             tls,
-            proxy: proxy.clone(),
+            proxy: config.proxy.as_ref().map(Proxy::of),
             timeout: config.connect_timeout,
         };
-        let plain = library(Dial { dialer: dialer.clone(), is_tls: false });
-        Self(Rc::new(Inner { plain, tls: library(Dial { dialer, is_tls: true }), policy, proxy }))
+        let closed = Rc::new(Cell::new(0));
+        let libraries = RefCell::new(Libraries::new(&dialer, &closed));
+        Self(Rc::new(Inner { libraries, closed, dialer }))
     }
 
     /// Makes a request. Ends within its time-out, whatever the endpoint does.
@@ -136,13 +143,22 @@ impl WebhookClient {
         }
     }
 
+    /// TLS is spoken below it.
+    fn library(&self, is_tls: bool) -> Client {
+        let mut libraries = self.0.libraries.borrow_mut();
+        if self.0.closed.get() >= MOST_CLOSED {
+            self.0.closed.set(0);
+            // What is under way keeps the one before alive to its end.
+            *libraries = Libraries::new(&self.0.dialer, &self.0.closed);
+        }
+        if is_tls { libraries.tls.clone() } else { libraries.plain.clone() }
+    }
+
     /// The request, ready to be made more than once.
     fn request(&self, outgoing: Outgoing) -> Result<(FrozenClientRequest, Bytes), SendError> {
         let to = outgoing.to.ready()?;
-        // TLS is spoken below the library.
-        let client = if to.is_tls { &self.0.tls } else { &self.0.plain };
-        let mut request = client.request(Method::POST, to.uri.clone());
-        let through = self.0.proxy.as_ref().filter(|_| !to.is_tls);
+        let mut request = self.library(to.is_tls).request(Method::POST, to.uri.clone());
+        let through = self.0.dialer.proxy.as_ref().filter(|_| !to.is_tls);
         if let Some(credentials) = through.and_then(Proxy::credentials) {
             request = request.insert_header((header::PROXY_AUTHORIZATION, credentials));
         }
@@ -169,6 +185,13 @@ fn headers_of(answer: &ClientResponse) -> Vec<(String, String)> {
         name => Some((name.to_owned(), text(value))),
     });
     sent.take(KEPT_HEADERS).collect()
+}
+
+impl Libraries {
+    fn new(dialer: &Dialer, closed: &Rc<Cell<usize>>) -> Self {
+        let dial = |is_tls| Dial { dialer: dialer.clone(), is_tls, closed: Rc::clone(closed) };
+        Self { plain: library(dial(false)), tls: library(dial(true)) }
+    }
 }
 
 fn library(dial: Dial) -> Client {
@@ -236,3 +259,6 @@ fn failure(error: SendRequestError) -> SendError {
         error => SendError::BadResponse(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

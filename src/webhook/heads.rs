@@ -83,6 +83,11 @@ impl Heads {
         self.state == State::Passing && self.out.is_empty()
     }
 
+    /// Whether the head of an answer must come.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self.state, State::Expecting { .. })
+    }
+
     /// Whether there is something to read, or will be nothing more.
     pub(super) fn is_ready(&self) -> bool {
         !self.out.is_empty() || self.state == State::Ended
