@@ -2,6 +2,7 @@
 
 use super::destination::DestinationActor;
 use super::messages::{Drain, StopNow};
+use super::shard::Surroundings;
 use super::verification::VerificationActor;
 use crate::model::{Destination, DestinationStatus};
 use actix::prelude::*;
@@ -16,9 +17,10 @@ pub(super) enum Job {
 }
 
 impl Job {
-    /// What its status asks for; `None` when nothing.
-    pub(super) fn of(destination: &Destination) -> Option<Self> {
+    /// What its status asks for; `None` when nothing. One that could only be sent something unsigned keeps its place.
+    pub(super) fn of(destination: &Destination, around: &Surroundings) -> Option<Self> {
         match destination.status {
+            _ if !around.can_sign(destination) => None,
             DestinationStatus::Active => destination.has_working_filter().then_some(Self::Deliver),
             DestinationStatus::Pending => Some(Self::Verify),
             DestinationStatus::Deactivated => None,

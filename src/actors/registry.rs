@@ -102,7 +102,7 @@ impl RegistryActor {
     fn adjust(&mut self, one: &Arc<Destination>) {
         let Some(child) = self.children.get_mut(&one.id) else { return };
         child.destination = Arc::clone(one);
-        let job = Job::of(one);
+        let job = Job::of(one, &self.around);
         match job {
             Some(Job::Deliver) => self.router.put(one.id, one.tenant, &one.events),
             _ => self.router.remove(one.id),
@@ -123,7 +123,7 @@ impl RegistryActor {
     }
 
     fn start(&mut self, destination: &Arc<Destination>, deaths: u32, context: &mut Context<Self>) {
-        let Some(job) = Job::of(destination) else { return };
+        let Some(job) = Job::of(destination, &self.around) else { return };
         self.generations += 1;
         let (id, generation) = (destination.id, self.generations);
         let shard = &self.shards[(generation % self.shards.len() as u64) as usize];

@@ -52,6 +52,11 @@ impl Surroundings {
         Recipient::new(destination, &(self.open_secrets)(destination), Arc::clone(&self.format_of))
     }
 
+    /// Whether what is sent to a destination can be signed, if it is to be.
+    pub(super) fn can_sign(&self, destination: &Destination) -> bool {
+        destination.secrets.is_empty() || !(self.open_secrets)(destination).is_empty()
+    }
+
     /// The client of this thread.
     pub(super) fn client(&self) -> WebhookClient {
         let make = || WebhookClient::new(&self.config, Arc::clone(&self.tls));

@@ -1,7 +1,8 @@
 //! What a broker makes sure of when it starts: tenants and keys that the config declares.
 
 use super::StartError;
-use super::destinations::{check_webhooks, declare_webhooks};
+use super::destinations::{check_webhooks, declare_webhooks, open_secrets};
+use super::functions::open_function_secrets;
 use crate::actors::ActorsError;
 use crate::clock;
 use crate::config::{Config, KeyConfig};
@@ -39,11 +40,27 @@ pub(super) fn declare(config: &Config, secrets: &Secrets, log: &dyn EventLog) ->
     let webhooks = declare_webhooks(config, secrets, &management, &tenants.numbers, head);
     changes.extend(webhooks.map_err(StartError::Invalid)?);
     changes.extend(forgotten_secrets(&management, now));
-    if changes.is_empty() {
-        return Ok(());
+    if !changes.is_empty() {
+        block_on(log.commit(Commit { changes, ..Commit::default() }))?;
     }
-    block_on(log.commit(Commit { changes, ..Commit::default() }))?;
+    tell_sealed(secrets, &log.management());
     Ok(())
+}
+
+/// What was sealed with another master key is not sent unsigned, and somebody should know.
+fn tell_sealed(secrets: &Secrets, management: &Management) {
+    let why =
+        "its secret cannot be opened with this master key: put the earlier one back, or rotate the secret";
+    for one in management.destinations.values() {
+        if !one.secrets.is_empty() && open_secrets(secrets, one).is_empty() {
+            tracing::error!(destination = %one.id, %why, "nothing is sent there: its events wait");
+        }
+    }
+    for one in management.functions.functions.values() {
+        if !one.secrets.is_empty() && open_function_secrets(secrets, one).is_empty() {
+            tracing::error!(function = %one.id, %why, "it is not called");
+        }
+    }
 }
 
 /// A destination whose stored filter this version does not understand is not run, and somebody should know.

@@ -31,10 +31,12 @@ pub struct CallHead<'a> {
 }
 
 impl FunctionEndpoint {
-    /// From a URL and the live secrets in the clear, the current one first.
-    pub fn new(url: &str, secrets: &[String]) -> Self {
+    /// From a URL and the live secrets in the clear, the current one first. One that is to be signed and has none is asked
+    /// nothing.
+    pub fn new(url: &str, secrets: &[String], is_signed: bool) -> Self {
         let signers = secrets.iter().map(|secret| Signer::new(secret)).collect();
-        Self { to: Arc::new(Endpoint::of(url)), signers }
+        let endpoint = if is_signed && secrets.is_empty() { Endpoint::sealed } else { Endpoint::of };
+        Self { to: Arc::new(endpoint(url)), signers }
     }
 
     /// The request of one attempt.

@@ -34,10 +34,13 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// From a destination and its secrets in the clear, the current one first.
+    /// From a destination and its secrets in the clear, the current one first. One that has secrets of which none could be
+    /// opened is asked nothing.
     pub fn new(destination: &Destination, secrets: &[LiveSecret], format_of: FormatOf) -> Self {
+        let is_sealed = secrets.is_empty() && !destination.secrets.is_empty();
+        let endpoint = if is_sealed { Endpoint::sealed } else { Endpoint::of };
         Self {
-            to: Arc::new(Endpoint::of(&destination.url)),
+            to: Arc::new(endpoint(&destination.url)),
             timeout: Duration::from_millis(destination.timeout_ms),
             format: destination.format,
             format_of,

@@ -102,6 +102,11 @@ pub enum SendError {
     /// The egress proxy cannot be reached or does not pass it on.
     #[error("proxy failed: {0}")]
     Proxy(String),
+    /// It is to be signed, and its secret cannot be opened: nothing is sent unsigned.
+    #[error(
+        "its secret cannot be opened with this master key: put the earlier one back, or rotate the secret"
+    )]
+    Sealed,
     /// The connection broke or what came was no HTTP.
     #[error("bad response: {0}")]
     BadResponse(String),

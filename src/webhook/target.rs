@@ -85,6 +85,11 @@ impl Endpoint {
         Self { url: url.to_owned(), ready: Ready::of(url) }
     }
 
+    /// A URL that is asked nothing, because what is sent there could not be signed.
+    pub(super) fn sealed(url: &str) -> Self {
+        Self { url: url.to_owned(), ready: Err(SendError::Sealed) }
+    }
+
     /// The URL as it was given.
     pub fn url(&self) -> &str {
         &self.url

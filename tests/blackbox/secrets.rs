@@ -6,6 +6,7 @@ use crate::support::{
     Settings, eventually,
 };
 use serde_json::{Value, json};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -221,4 +222,43 @@ fn a_rotation_that_was_answered_survives_kill_9_and_one_that_was_cut_off_is_whol
         current = signs;
     }
     assert!(current > 6, "{current} rotations");
+}
+
+/// Starts the server with another master key in its folder, and gives the one that was there.
+fn with_master_key(server: &mut Server, key: &[u8]) -> Vec<u8> {
+    server.kill();
+    let path = server.data().join("secret.key");
+    let before = std::fs::read(&path).unwrap();
+    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).mode(0o600).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, key).unwrap();
+    server.spawn();
+    server.wait_until_ready();
+    before
+}
+
+#[test]
+fn what_cannot_be_signed_with_this_master_key_waits_and_is_never_sent_unsigned() {
+    let mut server = Server::start();
+    let (receiver, rotated, unsigned) = (Receiver::willing(), Receiver::willing(), Receiver::willing());
+    let made = server.post(DESTINATIONS, &receiver.destination()).must(201);
+    let other = server.post(DESTINATIONS, &rotated.destination()).must(201);
+    let pending = Receiver::consenting();
+    server
+        .post(DESTINATIONS, &json!({"url": unsigned.url(), "verification": "none", "secret": null}))
+        .must(201);
+    let before = with_master_key(&mut server, "5".repeat(64).as_bytes());
+    assert!(server.output().contains("its secret cannot be opened"), "{}", server.output());
+    server.publish_many("a", 1);
+    unsigned.wait_for(1);
+    let tried = server.post(&format!("{}/test", path_of(&made)), &json!({})).must(200);
+    assert!(tried["error"].as_str().unwrap().contains("its secret cannot be opened"), "{tried}");
+    let new = rotate(&server, &other, &json!({"overlap_s": 0})).must(200);
+    rotated.wait_for(1)[0].assert_signed_with(new["secret"].as_str().unwrap());
+    assert_eq!(now(&server, &made)["lag"]["events"], 1);
+    let waits = server.post(DESTINATIONS, &json!({"url": pending.url()})).must(201);
+    pending.wait_for(1)[0].assert_signed_with(waits["secret"].as_str().unwrap());
+    receiver.settle();
+    assert_eq!(receiver.deliveries().len(), 0);
+    with_master_key(&mut server, &before);
+    receiver.wait_for(1)[0].assert_signed_with(made["secret"].as_str().unwrap());
 }

@@ -115,7 +115,8 @@ impl Callee {
         let http = match &work.function.target {
             Target::Http { url } => {
                 let secrets = around.host.secrets_of(&work.function);
-                Some((around.base.client(), Rc::new(FunctionEndpoint::new(url, &secrets))))
+                let is_signed = !work.function.secrets.is_empty();
+                Some((around.base.client(), Rc::new(FunctionEndpoint::new(url, &secrets, is_signed))))
             }
             Target::InProcess => None,
         };
