@@ -27,7 +27,7 @@ impl Check {
             if self.dev {
                 relax(&mut config)?;
             }
-            Ok(broker::check(&config)?)
+            broker::check(&config).map_err(|error| Failure::to_start(error, Some(&self.config)))
         });
         let errors: Vec<String> = match &checked {
             Ok(()) => Vec::new(),

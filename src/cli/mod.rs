@@ -27,6 +27,7 @@ use crate::log::OpenError;
 use crate::log::transfer::TransferError;
 use clap::{Parser, Subcommand};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -122,6 +123,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Why a broker could not start with what a config file says, where it says it.
+    fn to_start(error: StartError, file: Option<&Path>) -> Self {
+        let (StartError::Invalid(violation), Some(file)) = (&error, file) else { return error.into() };
+        let Ok(text) = std::fs::read_to_string(file) else { return error.into() };
+        let (name, detail) = (file.display().to_string(), violation.detail.clone());
+        Self::Config(vec![ConfigError::at(&text, &name, &violation.pointer, detail)])
+    }
+
     /// The codes of sysexits.
     fn code(&self) -> u8 {
         let of_log = |error: &OpenError| match error {

@@ -44,7 +44,8 @@ impl Serve {
         }
         raise_open_files();
         let listener = bind(config.server.listen)?;
-        let broker = Broker::open(config)?;
+        let broker =
+            Broker::open(config).map_err(|error| Failure::to_start(error, self.config.as_deref()))?;
         actix_rt::System::new().block_on(serve(broker, listener, self.dev))
     }
 }

@@ -183,7 +183,8 @@ impl Config {
             section.set("tenant", &mut key.tenant, tenant);
             section.set("scopes", &mut key.scopes, scopes);
             section.set("expires_at", &mut key.expires_at, |raw| {
-                Timestamp::parse_bound(&text(raw)?).map(Some).map_err(|error| error.to_string())
+                let wanted = |_| "an RFC 3339 time with a zone, such as 2027-01-01T00:00:00Z".to_owned();
+                Timestamp::parse_bound(&text(raw)?).map(Some).map_err(wanted)
             });
             self.keys.push(key);
         });
@@ -219,7 +220,8 @@ impl Config {
             };
             section.set("url", &mut webhook.url, text);
             section.set("events", &mut webhook.events, |raw| {
-                texts(raw)?.iter().map(|one| TypePattern::parse(one).map_err(str::to_owned)).collect()
+                let types: Result<_, _> = texts(raw)?.iter().map(|one| TypePattern::parse(one)).collect();
+                types.map_err(|_| "a list of event types, prefixes such as pipeline.*, or *".to_owned())
             });
             section.set("filter", &mut webhook.filter, |raw| {
                 PayloadFilter::parse(&text(raw)?).map(Some).map_err(|why| format!("an expression; {why}"))

@@ -23,6 +23,30 @@ impl ConfigError {
     pub(super) fn of(origin: String, detail: String) -> Self {
         Self { origin, place: None, key: String::new(), detail }
     }
+
+    /// Something that was found wrong after reading: where a JSON pointer leads to in the text of the file.
+    pub fn at(text: &str, file: &str, pointer: &str, detail: String) -> Self {
+        let tree = parse(text, file, &|_| None, &mut Vec::new());
+        let mut found = Node { value: Raw::Table(tree), place: None, origin: file.to_owned() };
+        let mut key = String::new();
+        for segment in pointer.split('/').skip(1) {
+            let inner = match (found.value, segment.parse::<usize>()) {
+                (Raw::Table(mut members), _) => {
+                    let dot = if key.is_empty() { "" } else { "." };
+                    key = format!("{key}{dot}{segment}");
+                    members.remove(segment)
+                }
+                (Raw::List(mut nodes), Ok(index)) => {
+                    key = format!("{key}[{index}]");
+                    (index < nodes.len()).then(|| nodes.swap_remove(index))
+                }
+                _ => None,
+            };
+            let place = found.place;
+            found = inner.unwrap_or(Node { value: Raw::Broken, place, origin: String::new() });
+        }
+        Self { origin: file.to_owned(), place: found.place, key, detail }
+    }
 }
 
 impl fmt::Display for ConfigError {

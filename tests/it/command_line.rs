@@ -232,7 +232,20 @@ fn check_finds_what_serve_would_refuse() {
     let webhook = "[[events.webhooks]]\nurl = \"http://127.0.0.1:9000/hooks\"\n";
     let said = check(webhook, &[]);
     assert_eq!(said.status.code(), Some(78));
-    assert!(text(&said.stderr).contains("/events/webhooks/0/url"), "{}", text(&said.stderr));
+    let wanted = format!("{path}:2:1: events.webhooks[0].url: the URL must start with https://");
+    assert!(text(&said.stderr).contains(&wanted), "{}", text(&said.stderr));
+    let served = run(&["serve", "--listen", "127.0.0.1:0", "--config", &path]);
+    assert_eq!(served.status.code(), Some(78));
+    assert!(text(&served.stderr).contains(&wanted), "{}", text(&served.stderr));
+    let short = check(
+        "[events]\n[[events.webhooks]]\nurl = \"https://example.com/\"\n\n[[events.webhooks]]\n\
+                       secret = \"${HUSH:-short}\"\nurl = \"https://example.com/x\"\n",
+        &[],
+    );
+    assert!(
+        text(&short.stderr).contains(&format!("{path}:6:1: events.webhooks[1].secret: 16 to 256")),
+        "{short:?}"
+    );
     assert_eq!(check(webhook, &["--dev"]).status.code(), Some(0));
     let missing = check("[delivery]\nca_file = \"/no/such/file.pem\"\n", &["--json"]);
     assert_eq!(missing.status.code(), Some(78));
