@@ -115,6 +115,26 @@ fn a_full_file_that_could_not_be_read_once_is_read_the_next_time() {
 }
 
 #[test]
+fn a_full_file_has_an_index_of_its_types_pipelines_and_runs() {
+    let disk = disk();
+    let log = open(&disk, &config(), false);
+    publish(&log, (0..9).map(|number| draft(["a", "b", "c"][number % 3], None, "{}")).collect()).unwrap();
+    // The next file is begun when this one is full.
+    until("the file is full", || one(&log) > 0 && log.shared.segments.load()[0].summary().is_some());
+    let segment = Arc::clone(&log.shared.segments.load()[0]);
+    let filter = EventFilter::of_types(vec![TypePattern::parse("b").unwrap()]);
+    let tenant = query(filter.clone(), 0, 1).tenant;
+    let filter = columns::ColumnFilter::new(tenant, &filter, &segment.names());
+    let about = segment.summary().unwrap().sealed;
+    let wanted = filter.indexed(about.earliest, about.latest).unwrap();
+    let listed = segment.read(&disk, |transaction| {
+        postings::list(transaction, &wanted, 1..=9, ReadOrder::Descending, 2, u64::MAX)
+    });
+    assert_eq!(listed.unwrap().unwrap().places, [8, 5]);
+    close(&log);
+}
+
+#[test]
 fn a_file_that_could_not_be_sealed_is_still_read() {
     for after in 0..40 {
         let disk = disk();

@@ -1,12 +1,16 @@
 //! The packed columns of a commit: what a filter needs to know of each event, 32 bytes an event, so that a
 //! selective filter walks a million events in milliseconds without touching their rows.
 
+use super::postings::{Kind, Label, Wanted};
 use crate::model::{EventFilter, StoredEvent, TenantId};
 use sha2::{Digest, Sha256};
 
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 4 + 8;
 const ENTRY: usize = 32;
+
+/// A filter that wants more types of a segment than this is not looked up in its index.
+const MOST_TYPES: usize = 32;
 
 /// What the columns keep of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +159,24 @@ impl ColumnFilter {
 
     pub(super) fn overlaps(&self, earliest: i64, latest: i64) -> bool {
         self.since <= latest && self.until >= earliest
+    }
+
+    /// What the index of a full segment is asked for; `None` when the filter is about something else, or about very much.
+    /// All events of the segment are between two times.
+    pub(super) fn indexed(&self, earliest: i64, latest: i64) -> Option<Wanted> {
+        let label = |kind, value| Label::of(kind, self.tenant, value);
+        let names = self.names.as_deref().unwrap_or_default();
+        let types = names.iter().zip(0_u32..).filter(|(wanted, _)| **wanted);
+        let types: Vec<Label> =
+            types.map(|(_, number)| label(Kind::Type, number)).take(MOST_TYPES + 1).collect();
+        let types = self.names.is_some().then_some(types);
+        let pipeline = self.pipeline.map(|hash| vec![label(Kind::Pipeline, hash)]);
+        let run = self.run.map(|hash| vec![label(Kind::Run, hash)]);
+        let is_always = self.since <= earliest && self.until >= latest;
+        let is_little = types.as_ref().is_none_or(|types| types.len() <= MOST_TYPES);
+        let groups: Vec<_> = [types, pipeline, run].into_iter().flatten().collect();
+        let names = if self.names.is_some() { names.len() } else { usize::MAX };
+        (is_always && is_little && !groups.is_empty()).then_some(Wanted { groups, names })
     }
 
     pub(super) fn passes(&self, entry: &Entry) -> bool {

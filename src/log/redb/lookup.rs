@@ -2,10 +2,10 @@
 
 use super::columns::id_hash;
 use super::fault::ReadFault;
-use super::query::Tables;
 use super::schema::{IDS, KEYS};
 use super::segment::Segment;
 use super::shared::Shared;
+use super::tables::Tables;
 use crate::log::LogError;
 use crate::model::{EventId, Sequence, StoredEvent, TenantId};
 use std::sync::Arc;

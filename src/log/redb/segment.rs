@@ -240,7 +240,7 @@ impl Segment {
         let last = (self.last_sequence(), self.last_commit());
         self.reopen_writable(disk)
             .map_err(|error| redb::Error::Corrupted(LogError::from(error).to_string()))?;
-        let summary = self.write(|database| summary::store(database, last));
+        let summary = self.write(|database| summary::store(database, self.about.first_sequence, last));
         self.close();
         let summary = Arc::new(summary?);
         self.write_state(|state| state.summary = Some(summary));

@@ -2,6 +2,7 @@
 
 use super::bloom::Bloom;
 use super::columns::{Columns, pipeline_key, run_key};
+use super::postings;
 use super::schema::{ABOUT, COLUMNS, EVENTS, KEYS, Sealed, from_checked_json, to_checked_json};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
@@ -15,10 +16,12 @@ pub(super) struct Summary {
     pub(super) labels: Bloom,
 }
 
-/// Makes the summary of a file and stores it there.
-pub(super) fn store(database: &Database, last: (u64, u64)) -> Result<Summary, redb::Error> {
-    let summary = summarise(database, last.0, last.1)?;
+/// Makes the summary and the index of a file whose events begin at `first`, and stores them there.
+pub(super) fn store(database: &Database, first: u64, last: (u64, u64)) -> Result<Summary, redb::Error> {
     let transaction = database.begin_write()?;
+    let mut index = postings::Builder::new(&transaction, first)?;
+    let summary = summarise(database, last.0, last.1, &mut index)?;
+    index.finish(last.0)?;
     {
         let mut about = transaction.open_table(ABOUT)?;
         about.insert("sealed", to_checked_json("sealed", &summary.sealed).as_slice())?;
@@ -29,7 +32,12 @@ pub(super) fn store(database: &Database, last: (u64, u64)) -> Result<Summary, re
     Ok(summary)
 }
 
-fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Result<Summary, redb::Error> {
+fn summarise(
+    database: &Database,
+    last_sequence: u64,
+    last_commit: u64,
+    index: &mut postings::Builder<'_>,
+) -> Result<Summary, redb::Error> {
     let transaction = database.begin_read()?;
     let columns = transaction.open_table(COLUMNS)?;
     let items = transaction.open_table(EVENTS)?.len()? as usize;
@@ -52,6 +60,7 @@ fn summarise(database: &Database, last_sequence: u64, last_commit: u64) -> Resul
         let Some(columns) = Columns::read(first.value(), row.value()) else {
             continue;
         };
+        index.add(&columns)?;
         sealed.newest_stored_at = sealed.newest_stored_at.max(columns.stored_at);
         for entry in (0..columns.len()).filter_map(|index| columns.entry(index)) {
             sealed.earliest = sealed.earliest.min(entry.micros);
