@@ -3,8 +3,7 @@
 
 use super::attempt::{attempt_record, fetch, key_of, outcome_of, settings_of};
 use super::messages::{
-    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded,
-    ReplayStopped, Requeued, StopNow,
+    Answered, ChildStopped, ClockReached, Drain, FlushOutcomes, HeadMoved, Reconfigured, Recorded, StopNow,
 };
 use super::meters::Meter;
 use super::shard::Surroundings;
@@ -28,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod asking;
+mod keys;
 
 /// A page read ahead holds about this many bytes at most.
 const PAGE_BYTES: usize = 1 << 20;
@@ -53,6 +53,8 @@ pub(super) struct DestinationActor {
     url: u32,
     wake: Option<(UnixMillis, SpawnHandle)>,
     actions: Vec<Action>,
+    /// Keys of events are looked up.
+    is_learning: bool,
     draining: bool,
 }
 
@@ -83,6 +85,7 @@ impl DestinationActor {
             url: 0,
             wake: None,
             actions: Vec::new(),
+            is_learning: false,
             draining: false,
         }
     }
@@ -146,7 +149,10 @@ impl DestinationActor {
                 let events =
                     page.events.iter().map(|event| (event.sequence(), key_of(event, ordering))).collect();
                 let wanted = page.events.into_iter().map(|event| (event.sequence(), event));
-                self.events.extend(wanted.filter(|(sequence, _)| self.machine.wants(*sequence)));
+                let wanted = wanted.filter(|(sequence, _)| self.machine.wants(*sequence));
+                // What an order holds back beyond that is read again when it goes.
+                let room = 16 + 4 * self.destination.max_in_flight as usize;
+                self.events.extend(wanted.take(room.saturating_sub(self.events.len())));
                 Input::PageRead { events, scanned_to: page.scanned_to }
             }
             Err(LogError::Trimmed { oldest, .. }) => {
@@ -295,6 +301,7 @@ impl Actor for DestinationActor {
     fn started(&mut self, context: &mut Context<Self>) {
         self.mind_secrets(context);
         self.step(Input::ClockReached, context);
+        self.learn_keys(context);
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
@@ -361,22 +368,7 @@ impl Handler<Reconfigured> for DestinationActor {
             self.step(Input::Rekeyed(keys.collect()), context);
         }
         self.step(Input::Reconfigured(settings), context);
-    }
-}
-
-impl Handler<Requeued> for DestinationActor {
-    type Result = ();
-    fn handle(&mut self, requeued: Requeued, context: &mut Context<Self>) {
-        if !self.draining {
-            self.step(Input::Requeued(requeued.0), context);
-        }
-    }
-}
-
-impl Handler<ReplayStopped> for DestinationActor {
-    type Result = ();
-    fn handle(&mut self, stopped: ReplayStopped, context: &mut Context<Self>) {
-        self.step(Input::ReplayStopped(stopped.replay), context);
+        self.learn_keys(context);
     }
 }
 

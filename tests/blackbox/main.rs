@@ -39,6 +39,7 @@ mod independent_client;
 mod lifecycle;
 mod lifecycle_crashes;
 mod metrics;
+mod order;
 mod publishing;
 mod reading;
 mod replays;

@@ -103,7 +103,19 @@ impl World {
             child.actor = Some(actor);
         }
         self.mind_secrets(destination, generation);
-        self.feed(id, Input::ClockReached);
+        self.feed_and_learn(id, Input::ClockReached);
+    }
+
+    /// After this input there may be events whose key is unknown.
+    fn feed_and_learn(&mut self, id: DestinationId, input: Input) {
+        self.feed(id, input);
+        let Some(actor) = self.actor(id) else { return };
+        let (unknown, ordering) = (actor.machine.of_unknown_key(usize::MAX), actor.destination.ordering);
+        if !unknown.is_empty() {
+            let key_of = |sequence| self.log.event(sequence).map_or(u64::MAX, |one| lane_of(one, ordering));
+            let keys = unknown.into_iter().map(|sequence| (sequence, key_of(sequence))).collect();
+            self.feed(id, Input::Keyed(keys));
+        }
     }
 
     fn actor(&mut self, id: DestinationId) -> Option<&mut Actor> {
@@ -169,7 +181,7 @@ impl World {
             Message::Requeued(requeue) => {
                 self.judge.may_probe(id);
                 self.judge.told_of(&requeue);
-                self.feed(id, Input::Requeued(requeue));
+                self.feed_and_learn(id, Input::Requeued(requeue));
             }
             Message::ReplayStopped(replay) => {
                 self.judge.replay_stopped(id, replay);
@@ -211,7 +223,7 @@ impl World {
             };
             self.feed(id, Input::Rekeyed(held.into_iter().filter_map(event).collect()));
         }
-        self.feed(id, Input::Reconfigured(settings));
+        self.feed_and_learn(id, Input::Reconfigured(settings));
     }
 
     fn perform(&mut self, id: DestinationId, action: Action) {
@@ -352,9 +364,10 @@ impl Actor {
         };
         let wanted =
             events.iter().map(|event| event.sequence()).filter(|sequence| self.machine.wants(*sequence));
-        self.held.extend(wanted);
-        let most = (2 * self.destination.max_in_flight as usize).clamp(16, 1024) + 64;
-        assert!(self.held.len() <= most, "{} events in memory", self.held.len());
+        let most = 16 + 4 * self.destination.max_in_flight as usize;
+        self.held.extend(wanted.take(most.saturating_sub(self.held.len())));
+        // Its window may have been larger.
+        assert!(self.held.len() <= most + 64, "{} events in memory", self.held.len());
         let ordering = self.destination.ordering;
         let events = events.iter().map(|event| (event.sequence(), lane_of(event, ordering))).collect();
         Input::PageRead { events, scanned_to }

@@ -31,6 +31,7 @@ mod order_tests;
 mod replay_tests;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod words;
 
 pub use breaker::BreakerSettings;
@@ -97,7 +98,7 @@ pub struct DestinationMachine {
     /// Settled after the place, whenever that was.
     passed: BTreeSet<Sequence>,
     /// Matching events in log order that have not been sent.
-    waiting: VecDeque<(Sequence, u64)>,
+    waiting: VecDeque<(Sequence, Option<u64>)>,
     slots: BTreeMap<Sequence, Slot>,
     retries: BTreeMap<Sequence, (RetryState, Option<u64>)>,
     by_due: BTreeSet<(UnixMillis, Sequence)>,
@@ -170,6 +171,7 @@ impl DestinationMachine {
             Input::ClockReached => {}
             // What follows says by which of them it goes on.
             Input::Rekeyed(keys) => return self.rekey(&keys),
+            Input::Keyed(keys) => self.learn(&keys),
             Input::Reconfigured(settings) => {
                 self.settings = settings;
                 self.move_place(actions);
@@ -181,16 +183,10 @@ impl DestinationMachine {
             Input::Told(notice) => self.told(notice, now),
         }
         self.step(now, actions);
-        debug_assert!(self.slots.len() <= self.settings.max_in_flight.max(self.slots_at_most()));
     }
 
     /// Deliveries that are sent and not durably recorded.
     pub fn in_flight(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// A smaller window does not take slots away from what is under way.
-    fn slots_at_most(&self) -> usize {
         self.slots.len()
     }
 
@@ -203,7 +199,7 @@ impl DestinationMachine {
         self.reading = false;
         for (sequence, key) in events {
             if self.wants(sequence) {
-                self.waiting.push_back((sequence, key));
+                self.waiting.push_back((sequence, Some(key)));
             }
         }
         self.read_to = self.read_to.max(scanned_to);
@@ -366,8 +362,9 @@ impl DestinationMachine {
 
     fn step(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         self.judge_health(now, actions);
-        while self.send_one(now, actions) {}
-        self.read_on(actions);
+        let mut turns = None;
+        while self.send_one(now, &mut turns, actions) {}
+        self.read_on(now, turns, actions);
         let idle = self.slots.is_empty() && self.waiting.is_empty();
         if idle && self.read_to.0 - self.place.0.min(self.read_to.0) >= MOVE_PLACE_EVERY {
             self.place = self.read_to;
@@ -379,17 +376,6 @@ impl DestinationMachine {
         let limited = (now < paused_until && self.has_work(now)).then_some(paused_until);
         if let Some(at) = due.into_iter().chain(limited).filter(|at| *at > now).min() {
             actions.push(Action::WakeAt(at));
-        }
-    }
-
-    fn read_on(&mut self, actions: &mut Vec<Action>) {
-        let ahead = self.settings.max_in_flight * 2;
-        // What is held back lies before what was settled before the start: it has to be read first.
-        let is_near = self.passed.len() < MOST_SETTLED || !self.settled.is_empty();
-        let has_room = self.waiting.len() <= self.settings.max_in_flight && is_near;
-        if !self.reading && self.read_to < self.head && has_room {
-            self.reading = true;
-            actions.push(Action::Read { after: self.read_to, limit: ahead.clamp(16, 1024) });
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum Input {
     ClockReached,
     /// The destination will be changed to another order: what is held goes by these keys from then on.
     Rekeyed(BTreeMap<Sequence, u64>),
+    /// Keys of events whose key was unknown.
+    Keyed(BTreeMap<Sequence, u64>),
     /// The destination was changed.
     Reconfigured(Settings),
     /// Its endpoint is another one from now on.
