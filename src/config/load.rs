@@ -196,7 +196,7 @@ impl Config {
             let names = texts(raw)?;
             let unknown = names.iter().find(|name| !catalog::NAMES.contains(&name.as_str()));
             unknown.map_or(Ok(()), |name| {
-                Err(format!("there is no catalog {name:?}; there are {}", catalog::NAMES.join(", ")))
+                Err(format!("among {}, and {name:?} is not", catalog::NAMES.join(", ")))
             })?;
             Ok(names)
         });

@@ -262,3 +262,21 @@ fn what_cannot_be_signed_with_this_master_key_waits_and_is_never_sent_unsigned()
     with_master_key(&mut server, &before);
     receiver.wait_for(1)[0].assert_signed_with(made["secret"].as_str().unwrap());
 }
+
+#[test]
+fn header_values_that_may_be_secret_are_in_no_event() {
+    let server = Server::start();
+    let (receiver, others) = (Receiver::willing(), Receiver::willing());
+    let mut body = receiver.destination();
+    body["headers"] = json!({"Authorization": "Bearer of-another-service", "X-Team": "data"});
+    let made = server.post(DESTINATIONS, &body).must(201);
+    server.post(DESTINATIONS, &others.destination()).must(201);
+    assert_eq!(now(&server, &made)["headers"], body["headers"]);
+    server.post(&format!("{}/deactivate", path_of(&made)), &json!({})).must(200);
+    let told = others.wait_for(1)[0].json();
+    assert_eq!(told["type"], "event_destination.deactivated");
+    assert_eq!(told["data"]["headers"], json!({"Authorization": "[redacted]", "X-Team": "data"}));
+    assert!(!server.list("").to_string().contains("of-another-service"));
+    server.post(&format!("{}/activate", path_of(&made)), &json!({})).must(200);
+    assert_eq!(receiver.wait_for(1)[0].header("Authorization"), "Bearer of-another-service");
+}

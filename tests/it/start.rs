@@ -203,3 +203,31 @@ fn a_log_goes_out_as_text_and_comes_back_with_its_keys_destinations_and_places()
     let next = broker.publish(r#"{"type":"a","data":{}}"#).expect(201)["sequence"].as_u64().unwrap();
     assert!(next > 1 << 32);
 }
+
+#[test]
+fn a_folder_that_is_made_is_its_owners_alone_and_one_that_was_there_stays_as_it_was() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (made, copied) = (folder.path().join("one/two"), folder.path().join("copy"));
+    let log = made.display().to_string();
+    std::fs::create_dir(folder.path().join("there")).unwrap();
+    std::fs::set_permissions(folder.path().join("there"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    let export = folder.path().join("events.ndjson").display().to_string();
+    let mut broker = Broker::start("");
+    broker.publish(r#"{"type":"a","data":{}}"#).expect(201);
+    broker.terminate();
+    let data = broker.data().display().to_string();
+    let ended = campanile(&["db", "backup", &copied.display().to_string(), "--data", &data]);
+    assert_eq!((ended.status.code(), mode(&copied)), (Some(0), 0o700), "{}", text(&ended.stderr));
+    let data = copied.display().to_string();
+    assert_eq!(campanile(&["db", "export", "--output", &export, "--data", &data]).status.code(), Some(0));
+    assert_eq!(campanile(&["db", "import", &export, "--data", &log]).status.code(), Some(0));
+    assert_eq!(mode(&made), 0o700);
+    let there = folder.path().join("there");
+    assert_eq!(
+        campanile(&["db", "import", &export, "--data", &there.display().to_string()]).status.code(),
+        Some(0)
+    );
+    assert_eq!(mode(&there), 0o750);
+}

@@ -4,7 +4,7 @@
 //! that led to it and the event about it are one commit.
 
 use super::lag::lag_of;
-use super::shown::shown;
+use super::shown::{shown, without_secret_headers};
 use crate::actors::Keeper;
 use crate::broker::event_types::Formats;
 use crate::clock;
@@ -77,7 +77,9 @@ impl Life {
         consumer: &ConsumerState,
     ) -> Result<EventDraft, LogError> {
         let format = self.formats.of_all(about.tenant);
-        let data = shown(about, format, lag_of(&*self.log, about, consumer).await?, consumer.health);
+        let lag = lag_of(&*self.log, about, consumer).await?;
+        // Whoever reads events reads this, endpoints of others among them.
+        let data = shown(&without_secret_headers(about), format, lag, consumer.health);
         Ok(EventDraft {
             id: None,
             event_type: EventType::parse(name).expect("the broker's own types are types"),

@@ -2,6 +2,7 @@
 
 use super::Lag;
 use crate::model::{BodyFormat, Destination, Health, Timestamp};
+use crate::webhook::headers::redacted;
 use serde_json::{Value, json};
 
 /// A destination as the API shows it: everything but its secrets. `format` is that of all events where the destination
@@ -35,4 +36,10 @@ pub(crate) fn shown(one: &Destination, format: Option<BodyFormat>, lag: Lag, hea
         "created_at": one.created_at,
         "updated_at": one.updated_at,
     })
+}
+
+/// A destination with what may be secret among its headers redacted, as in the delivery log.
+pub(crate) fn without_secret_headers(one: &Destination) -> Destination {
+    let told = |(name, value): (&String, &String)| (name.clone(), redacted(name, value).to_owned());
+    Destination { headers: one.headers.iter().map(told).collect(), ..one.clone() }
 }

@@ -2,8 +2,9 @@
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TransactionError};
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -100,7 +101,7 @@ pub enum OpenError {
 impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Folder { path: path.to_owned(), source };
-        std::fs::create_dir_all(path).map_err(failed)?;
+        make_folder(path).map_err(failed)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -115,6 +116,18 @@ impl Folder {
         sync_folder(path).map_err(failed)?;
         Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
     }
+}
+
+/// Makes a folder that is not there, durably: it is its owner's alone, because it holds everything that is published.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let made: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for parent in made.into_iter().filter_map(Path::parent) {
+        let here = parent.as_os_str().is_empty();
+        sync_folder(if here { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Looking after a data folder: copies, checks, giving space back.
 
-use super::disk::{Folder, OpenError};
+use super::disk::{Folder, OpenError, make_folder};
 use super::{RESTORED, segment};
 use crate::log::LogError;
 use crate::model::Sequence;
@@ -26,7 +26,10 @@ pub struct Verified {
 pub fn backup(from: &Path, to: &Path, progress: Progress<'_>) -> Result<u64, OpenError> {
     let folder = Folder::open(from)?;
     let failed = |source: io::Error| OpenError::Folder { path: to.to_owned(), source };
-    std::fs::create_dir(to).map_err(failed)?;
+    if to.exists() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    make_folder(to).map_err(failed)?;
     let files = log_files(from).map_err(failed)?;
     let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     let mut copied = 0;
