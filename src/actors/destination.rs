@@ -52,6 +52,8 @@ pub(super) struct DestinationActor {
     /// Counts the URLs that the destination has had.
     url: u32,
     wake: Option<(UnixMillis, SpawnHandle)>,
+    /// When the overlap of its secrets is over.
+    secrets_end: Option<SpawnHandle>,
     actions: Vec<Action>,
     /// Keys of events are looked up.
     is_learning: bool,
@@ -84,6 +86,7 @@ impl DestinationActor {
             outcomes: Vec::new(),
             url: 0,
             wake: None,
+            secrets_end: None,
             actions: Vec::new(),
             is_learning: false,
             draining: false,

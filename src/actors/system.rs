@@ -127,6 +127,16 @@ impl Actors {
         self.0.registry.send(Post(request)).await.ok().flatten()
     }
 
+    /// Does something to its end, also when whoever asked for it is gone meanwhile; `None` when the actors are.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, ended) = oneshot::channel();
+        self.0.system.arbiter().spawn(async move { drop(done.send(work.await)) });
+        ended.await.ok()
+    }
+
     /// Tells a destination what was put back for it; it must be durable already.
     pub fn requeued(&self, requeue: Requeue) {
         self.0.registry.do_send(Requeued(requeue));

@@ -2,14 +2,19 @@
 //! runtime of the caller's and cannot hold up the broker.
 
 use super::{Broker, Events, From};
+use crate::log::LogError;
 use crate::model::{EventFilter, StoredEvent};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How many handlers may wait to be started; starting takes microseconds.
 const WAITING_HANDLERS: usize = 1024;
+
+/// How long after a failure events are read again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Handlers(Mutex<Option<mpsc::Sender<BoxFuture<'static, ()>>>>);
@@ -74,7 +79,14 @@ where
                     tracing::error!(%sequence, %error, "a handler panicked");
                 }
             }
-            Err(error) => tracing::warn!(%error, "a handler missed events"),
+            Err(error @ (LogError::Trimmed { .. } | LogError::Corrupt { .. })) => {
+                tracing::warn!(%error, "a handler missed events");
+            }
+            // Nothing is missed: it is read again.
+            Err(error) => {
+                tracing::warn!(%error, "events for a handler could not be read");
+                tokio::time::sleep(READ_AGAIN).await;
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::actors::{
 };
 use crate::catalog;
 use crate::config::Config;
-use crate::log::{Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
+use crate::log::{Change, Commit, CommitKey, Committed, EventLog, LogError, OpenError, RedbLog};
 use crate::model::{Destination, EventDraft, EventTypes, TenantId, Violation};
 use crate::secrets::{Secrets, SecretsError};
 use crate::webhook::delivery::{FormatOf, Recipient};
@@ -226,6 +226,22 @@ impl Broker {
         let committed = self.0.log.commit(commit).await;
         drop(running);
         Ok(committed?)
+    }
+
+    /// Makes changes durable and tells the actors of them: both, also when whoever asked has hung up meanwhile.
+    async fn commit_and_tell(
+        &self,
+        changes: Vec<Change>,
+        tell: impl FnOnce(&Actors) + Send + 'static,
+    ) -> Result<(), LogError> {
+        let commit = self.log().commit(Commit { changes, ..Commit::default() });
+        let actors = self.0.actors.clone();
+        let told = async move {
+            commit.await?;
+            tell(&actors);
+            Ok(())
+        };
+        self.0.actors.to_its_end(told).await.unwrap_or(Err(LogError::Closed))
     }
 
     /// A destination ready to be sent to.

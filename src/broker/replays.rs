@@ -157,9 +157,7 @@ impl Broker {
         let destination = stopped.destination;
         let changes =
             vec![Change::PutReplay(Box::new(stopped)), Change::StopReplay { destination, replay: id }];
-        self.log().commit(Commit { changes, ..Commit::default() }).await?;
-        self.0.actors.replay_stopped(destination, id);
-        Ok(())
+        Ok(self.commit_and_tell(changes, move |actors| actors.replay_stopped(destination, id)).await?)
     }
 }
 

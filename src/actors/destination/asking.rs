@@ -47,11 +47,14 @@ impl DestinationActor {
 
 impl DestinationActor {
     /// Has a secret forgotten once its overlap is over. It signs no more by then in any case.
-    pub(super) fn mind_secrets(&self, context: &mut Context<Self>) {
+    pub(super) fn mind_secrets(&mut self, context: &mut Context<Self>) {
+        if let Some(known) = self.secrets_end.take() {
+            context.cancel_future(known);
+        }
         let ends = self.destination.secrets.iter().filter_map(|secret| secret.expires_at);
         if let Some(first) = ends.map(UnixMillis::from).min() {
             let wait = first.since(clock::now()).max(1).saturating_add(FORGET_LATER_MS);
-            context.notify_later(SecretsExpire, Duration::from_millis(wait));
+            self.secrets_end = Some(context.notify_later(SecretsExpire, Duration::from_millis(wait)));
         }
     }
 }
@@ -59,6 +62,7 @@ impl DestinationActor {
 impl Handler<SecretsExpire> for DestinationActor {
     type Result = ();
     fn handle(&mut self, _: SecretsExpire, context: &mut Context<Self>) {
+        self.secrets_end = None;
         let is_over = |at: UnixMillis| at <= clock::now();
         if !self.destination.secrets.iter().filter_map(|one| one.expires_at).any(|at| is_over(at.into())) {
             // The clock was set back.

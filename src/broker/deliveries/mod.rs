@@ -2,13 +2,15 @@
 
 mod list;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use list::{DeliveryAsk, DeliveryPage, DeliverySummary};
 pub use stats::{Counts, DestinationStats, Latency};
 
 use super::{Broker, ManageError};
 use crate::clock;
-use crate::log::{AttemptQuery, Change, Commit, LogError, Order, Query};
+use crate::log::{AttemptQuery, Change, LogError, Order, Query};
 use crate::model::{
     AttemptRecord, ConsumerState, DeliveryStatus, Destination, DestinationStatus, EventFilter, EventNote,
     Requeue, Sequence, StoredEvent, TenantId, UnixMillis,
@@ -52,9 +54,7 @@ impl Broker {
             return Err(LogError::Overloaded);
         }
         let changes = vec![Change::Requeue(Box::new(requeue.clone()))];
-        self.log().commit(Commit { changes, ..Commit::default() }).await?;
-        self.0.actors.requeued(requeue);
-        Ok(())
+        self.commit_and_tell(changes, move |actors| actors.requeued(requeue)).await
     }
 
     /// An event's deliveries to the tenant's destinations that want it or were sent it.

@@ -5,7 +5,7 @@
 use super::super::Broker;
 use super::FunctionError;
 use crate::clock;
-use crate::log::{Change, Commit, LogError};
+use crate::log::{Change, LogError};
 use crate::model::{
     ConsumerState, EventFilter, EventMode, InvocationId, InvocationRecord, InvocationStatus, Requeue,
     StoredEvent, Subscription, TaskContext, TenantId, UnixMillis, Verdict,
@@ -70,8 +70,7 @@ impl Broker {
         let deliveries = vec![(id.sequence, known.last.attempt)];
         let requeue = Requeue { destination: consumer, deliveries, due: clock::steady(), replay: None };
         let changes = vec![Change::Requeue(Box::new(requeue.clone()))];
-        self.log().commit(Commit { changes, ..Commit::default() }).await?;
-        self.0.actors.functions_requeued(requeue);
+        self.commit_and_tell(changes, move |actors| actors.functions_requeued(requeue)).await?;
         self.invocation(tenant, id).await
     }
 
