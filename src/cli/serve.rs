@@ -99,6 +99,8 @@ async fn serve(broker: Broker, listener: TcpListener, dev: bool) -> Result<(), F
         ended = tokio::time::timeout(drain + drain, stopped) => drop(ended),
         () = signals.next() => {}
     }
+    // Whoever would not wait any longer has not stopped it.
+    handle.stop(false).await;
     drop(serving.await);
     Ok(())
 }

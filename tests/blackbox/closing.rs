@@ -140,6 +140,27 @@ fn while_something_is_under_way_whoever_asks_is_told_that_the_server_drains() {
 }
 
 #[test]
+fn a_second_signal_does_not_wait_and_neither_does_the_end_of_the_drain() {
+    for (drain, signals) in [(r#""600s""#, 2), (r#""300ms""#, 1)] {
+        let mut server = Settings::new().with("server.drain", drain).start();
+        let (receiver, is_asked, answers) = Receiver::holding(200);
+        server.post("/api/v1/destinations", &receiver.destination()).must(201);
+        server.publish(&json!({"type": "a", "data": {}}));
+        is_asked.recv().unwrap();
+        server.terminate();
+        if signals == 2 {
+            server.wait_for_status(&Request::get("/readyz"), 503);
+            server.terminate();
+        }
+        assert_eq!(server.exit().code(), Some(0), "{drain}");
+        answers.store(true, Ordering::Relaxed);
+        server.spawn();
+        server.wait_until_ready();
+        assert_eq!(server.list("")["data"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn a_delivery_under_way_is_finished_and_not_repeated_after_the_restart() {
     let mut server = patient();
     let (asked, is_asked) = std::sync::mpsc::channel();
