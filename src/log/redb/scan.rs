@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// One read looks at no more events than this; a rarer match takes another page.
 const SCAN_LIMIT: u64 = 600_000;
 
+/// So many places are listed at a time when it takes the events themselves to tell which are wanted.
+const LISTED: usize = 512;
+
 /// Works on the tables of a segment. Gives whether the page ends there.
 fn in_tables(
     shared: &Shared,
@@ -140,6 +143,8 @@ impl<'a> Scan<'a> {
         };
         // One more than the page holds tells whether there is more.
         let limit = self.query.limit.saturating_sub(self.page.events.len()).saturating_add(1);
+        // Of events that are told by their payload too, most may not be wanted.
+        let limit = if self.query.filter.payload.is_some() { limit.max(LISTED) } else { limit };
         let listed = segment.read(&*shared.disk, |transaction| {
             postings::list(transaction, wanted, places, order, limit, budget)
         });

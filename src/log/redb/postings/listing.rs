@@ -54,8 +54,7 @@ pub(in crate::log::redb) fn list(
     let mut groups = Vec::with_capacity(wanted.groups.len());
     for labels in &wanted.groups {
         let labels = labels.iter().filter(|label| directory.holds(label.list));
-        let cursors = labels.map(|label| Cursor::at(&table, *label, way, begin));
-        groups.push(Group(cursors.collect::<Result<_, _>>()?));
+        groups.push(Group(labels.map(|label| Cursor::new(&table, *label, way, begin)).collect()));
     }
     let meet = Meet { groups, way, end: way.rank(end) };
     meet.list(limit, budget).map(Some)
@@ -93,8 +92,12 @@ impl Meet<'_> {
             if latest > self.end {
                 break self.end;
             }
+            // At first nothing was looked at: whatever the budget, it comes past the place where it begins.
             if self.looked_at() > budget {
                 break latest - 1;
+            }
+            for group in &mut self.groups {
+                group.seek(latest)?;
             }
             if self.groups.iter().all(|group| group.peek() == Some(latest)) {
                 places.push(self.way.place(latest));
@@ -102,10 +105,6 @@ impl Meet<'_> {
                     break latest;
                 }
                 self.groups[0].seek(latest + 1)?;
-            } else {
-                for group in &mut self.groups {
-                    group.seek(latest)?;
-                }
             }
         };
         Ok(Listing { places, reached: self.way.place(reached), looked_at: self.looked_at() })
@@ -129,18 +128,17 @@ impl Group<'_> {
     }
 }
 
-/// The places of one label, from somewhere on.
+/// The places of one label, from somewhere on. A chunk is read only when the walk gets there: in a list that is shared with
+/// something common the next place of this label may be very far away.
 struct Cursor<'a> {
     table: &'a ReadOnlyTable<(u16, u64), &'static [u8]>,
     label: Label,
     way: Way,
-    /// Where the chunk begins that is being read.
-    first: u64,
-    /// Ranks of its places, and how many of them are passed.
+    /// Ranks of the places of the chunk that is being read, and how many of them are passed.
     ranks: Vec<u64>,
     passed: usize,
-    /// Where the chunk begins that comes next on the way.
-    next: Option<u64>,
+    /// The rank from which on nothing is read yet; `None` when the list is through.
+    unread: Option<u64>,
     looked_at: u64,
 }
 
@@ -150,56 +148,36 @@ fn missing() -> ReadFault {
 
 impl<'a> Cursor<'a> {
     /// Of a list that is not empty, from a place on.
-    fn at(
-        table: &'a ReadOnlyTable<(u16, u64), &'static [u8]>,
-        label: Label,
-        way: Way,
-        place: u64,
-    ) -> Result<Self, ReadFault> {
-        let (ranks, next) = (Vec::new(), None);
-        let mut cursor = Self { table, label, way, first: 0, ranks, passed: 0, next, looked_at: 0 };
-        cursor.load_around(place)?;
-        cursor.pass(way.rank(place))?;
-        Ok(cursor)
+    fn new(table: &'a ReadOnlyTable<(u16, u64), &'static [u8]>, label: Label, way: Way, place: u64) -> Self {
+        let (ranks, unread) = (Vec::new(), Some(way.rank(place)));
+        Self { table, label, way, ranks, passed: 0, unread, looked_at: 0 }
     }
 
+    /// The label's next place is not before this.
     fn peek(&self) -> Option<u64> {
-        self.ranks.get(self.passed).copied()
+        self.ranks.get(self.passed).copied().or(self.unread)
     }
 
-    /// Moves to the first place of this rank or a later one.
+    /// Moves to this rank or a later one. Where it says this rank, the label has that place.
     fn seek(&mut self, rank: u64) -> Result<(), ReadFault> {
-        if self.peek().is_none_or(|at| at >= rank) {
-            return Ok(());
-        }
-        if self.ranks.last().is_some_and(|last| *last < rank) && self.next.is_some() {
+        self.pass(rank);
+        if self.passed >= self.ranks.len() && self.unread.is_some_and(|unread| unread <= rank) {
             self.load_around(self.way.place(rank))?;
+            self.pass(rank);
         }
-        self.pass(rank)
+        Ok(())
     }
 
-    fn pass(&mut self, rank: u64) -> Result<(), ReadFault> {
-        loop {
-            self.passed += self.ranks[self.passed..].partition_point(|at| *at < rank);
-            let Some(next) = self.next.filter(|_| self.passed >= self.ranks.len()) else {
-                return Ok(());
-            };
-            let (from, chunk) = (self.first, self.chunk(next)?);
-            let back = if self.way.0 == Order::Ascending { chunk.before } else { chunk.after };
-            if back != from {
-                return Err(missing());
-            }
-            self.take(next, &chunk);
-        }
+    fn pass(&mut self, rank: u64) {
+        self.passed += self.ranks[self.passed..].partition_point(|at| *at < rank);
     }
 
     /// Loads the chunk that holds a place if it is listed; where none does, the next on the way.
     fn load_around(&mut self, place: u64) -> Result<(), ReadFault> {
         let list = self.label.list;
-        let below = self.table.range((list, 0)..=(list, place))?.next_back().transpose()?;
-        if let Some((key, _)) = below {
+        if let Some((key, row)) = self.table.range((list, 0)..=(list, place))?.next_back().transpose()? {
             let first = key.value().1;
-            let chunk = self.chunk(first)?;
+            let chunk = Chunk::decode(list, first, row.value()).ok_or_else(missing)?;
             if chunk.after <= place {
                 return Err(missing());
             }
@@ -207,35 +185,32 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         let above = self.table.range((list, place)..=(list, u64::MAX))?.next().transpose()?;
-        let first = above.map(|(key, _)| key.value().1).ok_or_else(missing)?;
-        let chunk = self.chunk(first)?;
+        let (key, row) = above.ok_or_else(missing)?;
+        let first = key.value().1;
+        let chunk = Chunk::decode(list, first, row.value()).ok_or_else(missing)?;
         if chunk.before != NONE_BEFORE {
             return Err(missing());
         }
         if self.way.0 == Order::Ascending {
             self.take(first, &chunk);
         } else {
-            (self.ranks, self.passed, self.next) = (Vec::new(), 0, None);
+            (self.ranks, self.passed, self.unread) = (Vec::new(), 0, None);
         }
         Ok(())
     }
 
-    fn chunk(&self, first: u64) -> Result<Chunk, ReadFault> {
-        let row = self.table.get((self.label.list, first))?.ok_or_else(missing)?;
-        Chunk::decode(self.label.list, first, row.value()).ok_or_else(missing)
-    }
-
+    /// A chunk tells of every place from its first one up to the chunk after it.
     fn take(&mut self, first: u64, chunk: &Chunk) {
         self.looked_at += chunk.len() as u64;
         let places = chunk.places(first, self.label.mark);
         self.ranks = places.map(|place| self.way.rank(place)).collect();
-        self.next = match self.way.0 {
-            Order::Ascending => Some(chunk.after).filter(|after| *after != NONE_AFTER),
+        self.passed = 0;
+        self.unread = match self.way.0 {
+            Order::Ascending => (chunk.after != NONE_AFTER).then_some(chunk.after),
             Order::Descending => {
                 self.ranks.reverse();
-                Some(chunk.before).filter(|before| *before != NONE_BEFORE)
+                (chunk.before != NONE_BEFORE).then(|| self.way.rank(first - 1))
             }
         };
-        (self.first, self.passed) = (first, 0);
     }
 }

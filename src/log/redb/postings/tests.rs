@@ -135,7 +135,7 @@ proptest! {
         seed: u64,
         amount in 1_u64..6000,
         a_commit in 1_usize..700,
-        asked in prop::collection::vec((asked(), any::<(u16, u16, bool)>(), 1_usize..200, 9_000_u64..20_000), 1..12),
+        asked in prop::collection::vec((asked(), any::<(u16, u16, bool)>(), 1_usize..200, 0_u64..20_000), 1..12),
     ) {
         let entries = entries(seed, amount);
         let database = indexed(&entries, a_commit);
@@ -175,6 +175,34 @@ proptest! {
                 prop_assert_eq!(listed, expected(&entries, &asked, &range, order));
             }
         }
+    }
+}
+
+/// A number that shares the list of another one, and is told from it by its mark.
+fn beside(kind: Kind, value: u32) -> u32 {
+    let label = |value| Label::of(kind, TenantId(0), value);
+    (value + 1..=u32::MAX).find(|other| label(*other).list == label(value).list).unwrap()
+}
+
+#[test]
+fn a_walk_comes_further_whatever_shares_a_list_with_what_is_wanted() {
+    let (common, seldom) = (0, beside(Kind::Type, 0));
+    let entries: Vec<Entry> = (0..20_000)
+        .map(|at| Entry { tenant: TenantId(0), name: u32::from(at % 9_999 == 0), ..entry(at) })
+        .collect();
+    let database = indexed(&entries, 1000);
+    let transaction = database.begin_read().unwrap();
+    let range = FIRST..=FIRST + 19_999;
+    let asked = Asked { tenant: 0, types: Some(vec![1, seldom]), pipeline: None, run: None };
+    assert_ne!(Label::of(Kind::Type, TenantId(0), 1).list, Label::of(Kind::Type, TenantId(0), common).list);
+    for (order, begin, second) in
+        [(Order::Ascending, FIRST, FIRST + 9_999), (Order::Descending, FIRST + 19_998, FIRST + 9_999)]
+    {
+        let range = if order == Order::Ascending { range.clone() } else { FIRST..=begin };
+        let listing = list(&transaction, &asked.wanted(), range, order, 10, 2000).unwrap().unwrap();
+        assert_eq!(listing.places, [begin], "{order:?}");
+        assert!((begin.min(second) + 1..begin.max(second)).contains(&listing.reached), "{listing:?}");
+        assert!(listing.looked_at < 4000, "the budget is kept: {}", listing.looked_at);
     }
 }
 
