@@ -19,6 +19,11 @@ impl Broker {
         scopes: Scopes,
         expires_at: Option<Timestamp>,
     ) -> Result<(Key, String), ManageError> {
+        let _one_at_a_time = self.0.life.managing().await;
+        let most = self.config().server.max_keys;
+        if self.log().management().keys.values().filter(|key| key.tenant == tenant).count() >= most {
+            return Err(ManageError::TooManyKeys(most));
+        }
         let (key, token) = self.new_key(tenant, name, scopes, expires_at);
         let changes = vec![Change::PutKey(key.clone())];
         self.log().commit(Commit { changes, ..Commit::default() }).await?;

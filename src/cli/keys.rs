@@ -58,11 +58,7 @@ impl Keys {
             }
             Action::Delete { id, remote } => {
                 remote.call(Call::delete(format!("/api/v1/keys/{}", segment(id))))?;
-                if self.json {
-                    return output::line(json!({"id": id, "removed": true}));
-                }
-                output::note(format_args!("removed {id}"));
-                Ok(())
+                output::removed(self.json, id)
             }
         }
     }

@@ -69,6 +69,7 @@ impl Config {
                 wait(raw).and_then(at_least_a_millisecond)
             });
             section.set("max_waiting_polls", &mut server.max_waiting_polls, |raw| whole(raw, 0..=1_000_000));
+            section.set("max_keys", &mut server.max_keys, |raw| whole(raw, 1..=1_000_000));
             section.set("cors_origins", &mut server.cors_origins, origins);
             section.set("workers", &mut server.workers, |raw| whole(raw, 0..=256));
             section.set("max_connections", &mut server.max_connections, |raw| whole(raw, 1..=1_000_000));

@@ -55,6 +55,8 @@ pub struct ServerConfig {
     pub body_timeout: Duration,
     /// How many long polls may wait at once.
     pub max_waiting_polls: usize,
+    /// The most API keys a tenant may have.
+    pub max_keys: usize,
     /// Origins whose pages may read streams and polls; `*` for any.
     pub cors_origins: Vec<String>,
     /// HTTP threads; zero takes one for each core.
@@ -73,6 +75,7 @@ impl Default for ServerConfig {
             max_body: 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             max_waiting_polls: 5000,
+            max_keys: 1000,
             cors_origins: Vec::new(),
             workers: 0,
             max_connections: 25_000,

@@ -256,7 +256,9 @@ impl From<ManageError> for Problem {
             ManageError::Pending(_) => Self::new(StatusCode::CONFLICT, "pending", detail),
             ManageError::Off => Self::new(StatusCode::CONFLICT, "deactivated", detail),
             ManageError::NothingToVerify => Self::new(StatusCode::CONFLICT, "nothing_to_verify", detail),
-            ManageError::TooMany(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many", detail),
+            ManageError::TooMany(_) | ManageError::TooManyKeys(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many", detail)
+            }
             ManageError::TooManyReplays(_) => Self::new(StatusCode::CONFLICT, "too_many_replays", detail),
             ManageError::Log(error) => error.into(),
         }

@@ -1,6 +1,8 @@
 //! Who may do what: keys, scopes, tenants, and what needs none.
 
-use crate::support::{ADMIN, DESTINATIONS_READER, OPERATOR, PUBLISHER, READER, Request, Server, Settings};
+use crate::support::{
+    ADMIN, DESTINATIONS_READER, OPERATOR, PUBLISHER, READER, Request, Server, Settings, text_of,
+};
 use serde_json::json;
 
 #[test]
@@ -134,4 +136,14 @@ fn another_origin_is_told_nothing_unless_it_is_allowed() {
     assert_eq!(allowed.header("Access-Control-Allow-Origin"), Some("https://app.example"));
     let headers = allowed.header("Access-Control-Allow-Headers").unwrap_or_default().to_lowercase();
     assert!(headers.contains("last-event-id") && headers.contains("authorization"), "{headers}");
+}
+
+#[test]
+fn a_tenant_has_so_many_keys_and_no_more() {
+    // Those of the config count, and may be more than that.
+    let server = Settings::new().with("server.max_keys", "1").start();
+    let body = json!({"name": "one more", "scopes": ["events:read"]});
+    let refused = server.post("/api/v1/keys", &body).problem(422);
+    assert!(text_of(&refused["type"]).ends_with("too_many"), "{refused}");
+    assert!(text_of(&refused["detail"]).contains("server.max_keys"), "{refused}");
 }

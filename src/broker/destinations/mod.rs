@@ -68,6 +68,9 @@ pub enum ManageError {
     /// The tenant has as many as it may have.
     #[error("the tenant has {0} destinations, which is delivery.max_destinations")]
     TooMany(usize),
+    /// The tenant has as many keys as it may have.
+    #[error("the tenant has {0} keys, which is server.max_keys: remove one first")]
+    TooManyKeys(usize),
     /// More secrets would sign than may.
     #[error(
         "{0} earlier secrets sign beside the current one: wait for one's end, or end them all with overlap_s 0"
