@@ -162,7 +162,8 @@ impl Settings {
         let mut headers = Map::new();
         for header in &self.headers {
             let Some((name, value)) = header.split_once(':') else {
-                return Err(Failure::Usage(format!("--header {header:?} is not of the form Name: value")));
+                // It may be a secret whose colon was forgotten.
+                return Err(Failure::Usage("--header takes Name: value, and one has no colon".to_owned()));
             };
             headers.insert(name.trim().to_owned(), json!(value.trim()));
         }
@@ -242,4 +243,24 @@ fn tried(json: bool, attempt: &Value, agreed: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Command("the endpoint did not take it".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Given {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn a_header_without_a_colon_is_refused_and_not_shown() {
+        let given =
+            Given::parse_from(["x", "--header", "X-Team: data", "--header", "Authorization Bearer hush"]);
+        let refused = given.settings.body().unwrap_err().to_string();
+        assert!(refused.contains("Name: value") && !refused.contains("hush"), "{refused}");
+    }
 }
