@@ -15,6 +15,11 @@ impl Bloom {
         Self { words: vec![0; (items * BITS_AN_ITEM).div_ceil(64).next_power_of_two()] }
     }
 
+    /// The set that may hold everything.
+    pub(super) fn of_everything() -> Self {
+        Self { words: vec![u64::MAX] }
+    }
+
     pub(super) fn insert(&mut self, item: u64) {
         for bit in self.bits(item) {
             self.words[bit / 64] |= 1 << (bit % 64);

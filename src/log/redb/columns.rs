@@ -147,9 +147,10 @@ impl ColumnFilter {
         }
     }
 
-    /// Whether no event of the segment can pass.
-    pub(super) fn wants_no_type(&self) -> bool {
-        self.names.as_ref().is_some_and(|names| !names.is_empty() && !names.contains(&true))
+    /// Whether no event can pass of a segment that has so many types. Of a type without a name nobody knows.
+    pub(super) fn wants_no_type_of(&self, types: u32) -> bool {
+        let is_known = |names: &[bool]| !names.is_empty() && names.len() >= types as usize;
+        self.names.as_deref().is_some_and(|names| is_known(names) && !names.contains(&true))
     }
 
     pub(super) fn labels(&self) -> impl Iterator<Item = u64> {

@@ -46,6 +46,8 @@ mod payload_tests;
 #[cfg(test)]
 mod power_tests;
 #[cfg(test)]
+mod sealing_tests;
+#[cfg(test)]
 mod simulated_disk;
 #[cfg(test)]
 mod tests;

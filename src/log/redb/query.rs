@@ -109,7 +109,7 @@ pub(super) fn has_nothing_for(segment: &Segment, filter: &ColumnFilter) -> bool 
     let Some(summary) = segment.summary() else {
         return false;
     };
-    filter.wants_no_type()
+    filter.wants_no_type_of(summary.sealed.names)
         || !filter.overlaps(summary.sealed.earliest, summary.sealed.latest)
         || filter.labels().any(|label| !summary.labels.may_hold(label))
 }

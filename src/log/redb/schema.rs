@@ -61,6 +61,9 @@ pub(super) struct Sealed {
     pub(super) latest: i64,
     /// When its newest event was stored, in milliseconds.
     pub(super) newest_stored_at: i64,
+    /// How many types its events are of; zero when that is not known.
+    #[serde(default)]
+    pub(super) names: u32,
 }
 
 /// The header of the control file.

@@ -4,6 +4,7 @@ use super::bloom::Bloom;
 use super::columns::{Columns, pipeline_key, run_key};
 use super::postings;
 use super::schema::{ABOUT, COLUMNS, EVENTS, KEYS, Sealed, from_checked_json, to_checked_json};
+use crate::clock;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 /// What is known of a sealed segment without opening it.
@@ -14,6 +15,15 @@ pub(super) struct Summary {
     pub(super) ids: Bloom,
     /// Hashes of pipelines and runs.
     pub(super) labels: Bloom,
+}
+
+impl Summary {
+    /// Of events whose columns cannot be read nobody knows what they are.
+    fn rule_nothing_out(&mut self) {
+        (self.sealed.earliest, self.sealed.latest) = (i64::MIN, i64::MAX);
+        (self.sealed.newest_stored_at, self.sealed.names) = (clock::now().0, u32::MAX);
+        (self.ids, self.labels) = (Bloom::of_everything(), Bloom::of_everything());
+    }
 }
 
 /// Makes the summary and the index of a file whose events begin at `first`, and stores them there.
@@ -48,6 +58,7 @@ fn summarise(
         earliest: i64::MAX,
         latest: i64::MIN,
         newest_stored_at: 0,
+        names: 0,
     };
     let keys = transaction.open_table(KEYS)?;
     let mut ids = Bloom::for_items(items + keys.len()? as usize);
@@ -77,7 +88,12 @@ fn summarise(
     }
     let mut bloom = Bloom::for_items(labels.len());
     labels.into_iter().for_each(|label| bloom.insert(label));
-    Ok(Summary { sealed, ids, labels: bloom })
+    sealed.names = index.names();
+    let mut summary = Summary { sealed, ids, labels: bloom };
+    if !index.tells_of_all(last_sequence) {
+        summary.rule_nothing_out();
+    }
+    Ok(summary)
 }
 
 /// `None` when the segment was never sealed, or its summary cannot be read: then it is sealed again.

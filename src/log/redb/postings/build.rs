@@ -74,14 +74,25 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
+    /// Whether every event up to here was listed.
+    pub(in crate::log::redb) fn tells_of_all(&self, last_sequence: u64) -> bool {
+        self.next > last_sequence
+    }
+
+    /// How many types the listed events are of.
+    pub(in crate::log::redb) fn names(&self) -> u32 {
+        self.directory.names
+    }
+
     /// Stores what is left. The directory, without which nothing is read, comes only when every place is listed.
     pub(in crate::log::redb) fn finish(mut self, last_sequence: u64) -> Result<(), redb::Error> {
         for (list, open) in &self.lists {
             self.table.insert((*list, open.first), &*open.chunk.encode(*list, open.first))?;
             self.directory.insert(*list);
         }
+        let is_whole = self.tells_of_all(last_sequence);
         drop(self.table);
-        if self.next > last_sequence {
+        if is_whole {
             let directory = to_checked_json(DIRECTORY, &self.directory);
             self.transaction.open_table(ABOUT)?.insert(DIRECTORY, &*directory)?;
         }
