@@ -136,7 +136,7 @@ impl Failure {
         let of_log = |error: &OpenError| match error {
             OpenError::InUse(_) => 75,
             OpenError::Importing(_) | OpenError::Folder { .. } => 73,
-            OpenError::File { .. } | OpenError::Format { .. } => 74,
+            OpenError::File { .. } | OpenError::Refused { .. } | OpenError::Format { .. } => 74,
         };
         match self {
             Self::Command(_) => 1,

@@ -1,7 +1,7 @@
 //! The control file: a checkpoint of everything the log keeps besides events. The journals of the segments are
 //! the truth; the checkpoint only saves replaying them from the beginning.
 
-use super::disk::{Disk, OpenError, UNFINISHED};
+use super::disk::{Disk, OpenError, UNFINISHED, open_again};
 use super::schema::{CONTROL, ControlHeader, FORMAT, RETRIES, RetryRow, from_checked_json, to_checked_json};
 use crate::log::{Change, Management};
 use crate::model::{
@@ -192,7 +192,7 @@ fn unpacked((attempts, due, requeued): RetryRow) -> RetryState {
 
 fn open_or_make(disk: &dyn Disk) -> Result<Database, redb::Error> {
     if disk.names()?.iter().any(|name| name == FILE) {
-        return Ok(disk.open(FILE, CACHE)?);
+        return Ok(open_again(disk, FILE, CACHE)?);
     }
     let unfinished = format!("{FILE}{UNFINISHED}");
     let database = disk.open(&unfinished, CACHE)?;

@@ -24,7 +24,7 @@ const EVENTS: u64 = 150;
 /// One attempt of the event at a place: what it meant.
 type Step = (u64, Verdict);
 
-fn destination() -> Destination {
+pub(super) fn destination() -> Destination {
     let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     Destination {
         id: DESTINATION,

@@ -17,6 +17,8 @@ pub(super) trait Disk: Debug + Send + Sync + 'static {
     fn open(&self, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError>;
     /// Gives a file that was made under another name its own, durably: a file with its own name is whole.
     fn publish(&self, unfinished: &str, name: &str) -> io::Result<()>;
+    /// Writes the bytes of a file over themselves, durably.
+    fn rewrite(&self, name: &str) -> io::Result<()>;
     /// Opens a file that was closed cleanly, without writing to it.
     fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError>;
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -27,6 +29,18 @@ pub(super) trait Disk: Debug + Send + Sync + 'static {
     fn set_ballast(&self, bytes: u64) -> io::Result<()>;
     /// Lets another process have it; every file is closed by now.
     fn release(&self);
+}
+
+/// Opens a file that is there, to write on it.
+///
+/// After a sync that failed the system may take for written what never reached the disk: it is still read back, and every
+/// later sync is told that all is well. What the store then repairs and builds on would be gone with the power. So of a
+/// file that was not closed cleanly everything is written once more first.
+pub(super) fn open_again(disk: &dyn Disk, name: &str, cache_bytes: usize) -> Result<Database, DatabaseError> {
+    if disk.open_sealed(name, cache_bytes).is_err() {
+        disk.rewrite(name)?;
+    }
+    disk.open(name, cache_bytes)
 }
 
 /// An open file of the log.
@@ -86,6 +100,14 @@ pub enum OpenError {
         /// What is wrong.
         detail: String,
     },
+    /// The system refuses to read a file, which may pass: nothing is known of what is in it.
+    #[error("the system refuses to read {file} in the data folder: {detail}")]
+    Refused {
+        /// Which.
+        file: String,
+        /// What the system says.
+        detail: String,
+    },
     /// A file was written by another version.
     #[error("{file} in the data folder has format {found}, this version reads format {expected}")]
     Format {
@@ -130,6 +152,20 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// So much of a file is written over itself at a time.
+const REWRITTEN: usize = 1 << 18;
+
+/// Whether nothing was ever written to a part of a file, so that it takes no room. `bytes` are what is read there.
+fn is_hole(file: &File, at: u64, bytes: &[u8]) -> bool {
+    use rustix::fs::{SeekFrom, seek};
+    let end = at + bytes.len() as u64;
+    bytes.iter().all(|byte| *byte == 0)
+        && match seek(file, SeekFrom::Data(at)) {
+            Ok(next) => next >= end,
+            Err(error) => error == rustix::io::Errno::NXIO,
+        }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -147,6 +183,21 @@ impl Disk for Folder {
     fn publish(&self, unfinished: &str, name: &str) -> io::Result<()> {
         std::fs::rename(self.path.join(unfinished), self.path.join(name))?;
         sync_folder(&self.path)
+    }
+
+    fn rewrite(&self, name: &str) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
+        let len = file.metadata()?.len();
+        let mut buffer = vec![0; REWRITTEN];
+        for at in (0..len).step_by(REWRITTEN) {
+            let bytes = &mut buffer[..REWRITTEN.min((len - at) as usize)];
+            file.read_exact_at(bytes, at)?;
+            if !is_hole(&file, at, bytes) {
+                file.write_all_at(bytes, at)?;
+            }
+        }
+        file.sync_all()
     }
 
     fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError> {
@@ -204,6 +255,23 @@ impl Drop for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_written_over_itself_keeps_its_bytes_and_its_holes() {
+        use std::os::unix::fs::FileExt;
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let file = File::create(place.path().join("one")).unwrap();
+        file.write_all_at(b"begin", 10).unwrap();
+        file.write_all_at(&[0; 5000], 3 << 20).unwrap();
+        file.write_all_at(b"end", (8 << 20) + 4321).unwrap();
+        let before = std::fs::read(place.path().join("one")).unwrap();
+        let taken = folder.size("one");
+        folder.rewrite("one").unwrap();
+        assert!(std::fs::read(place.path().join("one")).unwrap() == before);
+        assert!(folder.size("one") <= taken + 3 * REWRITTEN as u64, "{taken} is {} now", folder.size("one"));
+        assert!(folder.rewrite("two").is_err());
+    }
 
     #[test]
     fn a_folder_that_is_let_go_of_is_free_though_a_child_has_its_files_for_a_moment() {

@@ -3,6 +3,7 @@
 //! What is damaged stays so: its readers are told which events are concerned and go on after them. What the system
 //! refuses may pass: its readers try again.
 
+use super::disk::OpenError;
 use super::shared::Shared;
 use crate::log::LogError;
 use crate::model::Sequence;
@@ -22,6 +23,24 @@ pub(super) enum ReadFault {
 }
 
 impl ReadFault {
+    fn of_io(kind: ErrorKind, detail: String) -> Self {
+        match kind {
+            // A file that is cut off or is another one is seen as these.
+            ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Self::Damaged(detail),
+            _ => Self::Store(detail),
+        }
+    }
+
+    /// What it means for a file that is needed.
+    pub(super) fn of_file(self, file: &str) -> OpenError {
+        let file = file.to_owned();
+        match self {
+            Self::Store(detail) => OpenError::Refused { file, detail },
+            Self::Damaged(detail) => OpenError::File { file, detail },
+            fault => OpenError::File { file, detail: LogError::from(fault).to_string() },
+        }
+    }
+
     /// Says in which file.
     pub(super) fn within(self, file: &str) -> Self {
         match self {
@@ -36,15 +55,19 @@ impl From<redb::StorageError> for ReadFault {
     fn from(error: redb::StorageError) -> Self {
         let detail = error.to_string();
         match error {
-            // A file that is cut off or is another one is seen as these.
-            redb::StorageError::Io(error) => match error.kind() {
-                ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                    Self::Damaged(detail)
-                }
-                _ => Self::Store(detail),
-            },
+            redb::StorageError::Io(error) => Self::of_io(error.kind(), detail),
             redb::StorageError::Corrupted(_) => Self::Damaged(detail),
             _ => Self::Store(detail),
+        }
+    }
+}
+
+impl From<redb::Error> for ReadFault {
+    fn from(error: redb::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            redb::Error::Io(error) => Self::of_io(error.kind(), detail),
+            _ => Self::Damaged(detail),
         }
     }
 }

@@ -15,7 +15,7 @@ const TENANT: TenantId = TenantId(1);
 const CONSUMER: DestinationId = DestinationId(77);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn functions(change: FunctionChange) -> Change {
+pub(super) fn functions(change: FunctionChange) -> Change {
     Change::Functions(Box::new(change))
 }
 
@@ -29,7 +29,7 @@ fn app(id: u64) -> FunctionChange {
     FunctionChange::PutApp(App { tenant: TENANT, id, slug, name, created_at: at, updated_at: at })
 }
 
-fn subscription(id: u64) -> Subscription {
+pub(super) fn subscription(id: u64) -> Subscription {
     let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     Subscription {
         tenant: TENANT,
@@ -48,7 +48,7 @@ fn subscription(id: u64) -> Subscription {
     }
 }
 
-fn task(slot: u16) -> Task {
+pub(super) fn task(slot: u16) -> Task {
     Task {
         slot,
         subscription: u64::from(slot) + 1,
@@ -76,7 +76,7 @@ fn open_gate(log: &dyn EventLog, id: Option<&str>, slots: u16) -> Committed {
     block_on(log.commit(Commit { tenant: Some(TENANT), events, changes, key: None })).unwrap()
 }
 
-fn closed(gate: &Gate, status: InvocationStatus) -> ClosedGate {
+pub(super) fn closed(gate: &Gate, status: InvocationStatus) -> ClosedGate {
     let mut closed = gate.cancelled("a test");
     closed.outcome = GateOutcome::Failed;
     closed.params = Some(r#"{"a":1.10}"#.to_owned());

@@ -50,6 +50,8 @@ mod sealing_tests;
 #[cfg(test)]
 mod simulated_disk;
 #[cfg(test)]
+mod simulated_file;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod type_tests;

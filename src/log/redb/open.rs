@@ -1,7 +1,7 @@
 //! Opening the log: which files there are, what of them counts, and what the last checkpoint lacks.
 
 use super::control::{Checkpoint, Control, Dirty};
-use super::disk::{Disk, Handle, OpenError, UNFINISHED};
+use super::disk::{Disk, Handle, OpenError, UNFINISHED, open_again};
 use super::fault::ReadFault;
 use super::journal;
 use super::schema::{About, FORMAT, JOURNAL};
@@ -83,7 +83,8 @@ struct File {
     found: Result<(Found, Option<Handle>), String>,
 }
 
-/// The newest file must be whole: it is written on. Of the others what cannot be read is left out and named.
+/// The newest file must be whole: it is written on. Of the others what is damaged is left out and named. What the system
+/// refuses to read may be whole: it is no reason to pass its events over.
 fn open_segments(
     disk: &dyn Disk,
     checkpoint: &Checkpoint,
@@ -139,14 +140,13 @@ fn open_file(
     let damaged = |detail: String| OpenError::File { file: file.clone(), detail };
     let open = || {
         if is_newest {
-            let opened = disk.open(&file, cache_bytes).map(Handle::Writable);
-            return opened.map_err(|error| error.to_string());
+            return Ok(Handle::Writable(open_again(disk, &file, cache_bytes)?));
         }
-        segment::open_full(disk, &file, cache_bytes).map_err(|fault| LogError::from(fault).to_string())
+        segment::open_full(disk, &file, cache_bytes)
     };
     let opened = catch_unwind(AssertUnwindSafe(open));
-    let handle = opened.unwrap_or_else(|_| Err("the store panicked on opening it".to_owned()));
-    let handle = handle.map_err(damaged)?;
+    let panicked = |_| Err(ReadFault::Damaged("the store panicked on opening it".to_owned()));
+    let handle = opened.unwrap_or_else(panicked).map_err(|fault| fault.of_file(&file))?;
     match segment::read_about(&file, &handle)? {
         Some(found) if found.about.first_sequence == first => Ok((found, is_newest.then_some(handle))),
         Some(_) => Err(damaged("its name and its header disagree".to_owned())),
@@ -234,7 +234,7 @@ fn counted(
         (Some(handle), _) => Segment::new(found.about, handle, found.names, last),
         (None, _) => {
             let file = segment::file_name(found.about.first_sequence);
-            let opened = disk.open(&file, cache_bytes).map(Handle::Writable);
+            let opened = open_again(disk, &file, cache_bytes).map(Handle::Writable);
             let opened = opened.map_err(|error| OpenError::File { file, detail: error.to_string() })?;
             Segment::new(found.about, opened, found.names, last)
         }

@@ -3,7 +3,7 @@
 //! A segment is written while it is the newest, then sealed: it gets its summary, is closed cleanly and from
 //! then on only read, so that a crash never has to repair it. Its sequences are dense.
 
-use super::disk::{Disk, Handle, OpenError, UNFINISHED};
+use super::disk::{Disk, Handle, OpenError, UNFINISHED, open_again};
 use super::fault::ReadFault;
 use super::schema::{
     ABOUT, ATTEMPTS, About, COLUMNS, EVENTS, FORMAT, IDS, INVOCATIONS, JOURNAL, KEYS, NAMES,
@@ -260,7 +260,7 @@ fn open_writable(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Hand
     if !is_there(disk, file) {
         return Err(ReadFault::Damaged("it is not there".to_owned()));
     }
-    Ok(Handle::Writable(disk.open(file, cache_bytes)?))
+    Ok(Handle::Writable(open_again(disk, file, cache_bytes)?))
 }
 
 fn is_there(disk: &dyn Disk, file: &str) -> bool {
@@ -311,7 +311,7 @@ pub(super) fn read_about(file: &str, handle: &Handle) -> Result<Option<Found>, O
     let damaged = |detail: String| OpenError::File { file: file.to_owned(), detail };
     let read = catch_unwind(AssertUnwindSafe(|| read_found(handle)));
     let found = read.map_err(|_| damaged("the store panicked on reading it".to_owned()))?;
-    let Some(found) = found.map_err(|error| damaged(error.to_string()))? else {
+    let Some(found) = found.map_err(|error| ReadFault::from(error).of_file(file))? else {
         return Ok(None);
     };
     if found.about.format != FORMAT {

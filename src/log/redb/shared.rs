@@ -92,7 +92,7 @@ impl Shared {
 }
 
 /// The fold of journal entries into what is kept of consumers: the same when they happen and on replay.
-fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
+pub(super) fn apply_to_kept(entry: &Entry, kept: &mut Kept, dirty: &mut Dirty) {
     match entry {
         Entry::Outcome { destination, sequence, attempts, verdict, place, heard } => {
             if let Some(consumer) = kept.consumers.get_mut(destination) {

@@ -1,43 +1,25 @@
 //! A disk that loses power.
 //!
-//! Sectors of 512 bytes. What was not synced may survive or not, sector by sector, in any version that was ever
-//! written; lengths survive apart from contents; a file that was just made may be missing. A disk that lies about
+//! What is left of a file is told in `simulated_file`; a file that was just made may be missing. A disk that lies about
 //! one sync in seven is the control: a test that cannot see what it loses sees nothing.
+//!
+//! One operation may fail while the power stays. A process may end while the power stays: the next one finds the files
+//! as the system remembers them, which after a failed sync is not as the disk has them.
 
 use super::disk::{Disk, Handle};
+pub(super) use super::simulated_file::Dice;
+use super::simulated_file::{SimulatedFile, View};
 use redb::{Database, DatabaseError, StorageBackend};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
-const SECTOR: usize = 512;
+/// Where a file of the store says whether it was closed cleanly, and how it says that it was not.
+const STORE_FLAGS: usize = 9;
+const STORE_IS_UNCLEAN: u8 = 2;
 
-/// A small generator of the test's own, so that a seed tells everything.
-#[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-#[derive(Debug, Default, Clone)]
-struct SimulatedFile {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    /// Every version of a sector since the last sync.
-    pending: BTreeMap<usize, Vec<Vec<u8>>>,
-    lengths: Vec<usize>,
-    is_linked: bool,
-}
+/// So much of a file is written over itself at a time.
+const REWRITTEN: usize = 1 << 16;
 
 #[derive(Debug)]
 struct State {
@@ -68,11 +50,37 @@ impl State {
             Some(more) => self.stumbles_after = Some(more - 1),
             None => {}
         }
-        if self.operations >= self.dies_at { Err(io::Error::from(ErrorKind::Other)) } else { Ok(()) }
+        self.alive()
+    }
+
+    fn write(&mut self, number: u64, start: usize, data: &[u8]) -> io::Result<()> {
+        let stepped = self.step();
+        // One that fails may have come some of the way.
+        let some = if self.is_dead() { 0 } else { self.dice.below(data.len() as u64 + 1) as usize };
+        let data = if stepped.is_ok() { data } else { &data[..some] };
+        self.files.get_mut(&number).ok_or_else(missing)?.write(start, data)?;
+        stepped
+    }
+
+    fn sync(&mut self, number: u64) -> io::Result<()> {
+        let stepped = self.step();
+        let is_dead = self.is_dead();
+        let file = self.files.get_mut(&number).ok_or_else(missing)?;
+        match stepped {
+            Ok(()) if self.lies && self.operations.is_multiple_of(7) => {}
+            Ok(()) => file.sync(),
+            Err(_) if is_dead => {}
+            Err(_) => file.forget(&mut self.dice),
+        }
+        stepped
     }
 
     fn alive(&self) -> io::Result<()> {
-        if self.operations >= self.dies_at { Err(io::Error::from(ErrorKind::Other)) } else { Ok(()) }
+        if self.is_dead() { Err(io::Error::from(ErrorKind::Other)) } else { Ok(()) }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.operations >= self.dies_at
     }
 }
 
@@ -84,32 +92,61 @@ pub(super) struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
     pub(super) fn new(image: Image, dies_at: u64, lies: bool, seed: u64) -> Self {
-        let file = |bytes: Vec<u8>| SimulatedFile {
-            live: bytes.clone(),
-            durable: bytes,
-            is_linked: true,
-            ..SimulatedFile::default()
-        };
         let names = image.keys().cloned().zip(0..).collect();
-        let files = (0..).zip(image.into_values().map(file)).collect();
-        let (removed, misreads, dice) = (Vec::new(), false, Dice::new(seed));
-        let state = State {
-            names,
-            files,
-            operations: 0,
-            dies_at,
-            removed,
-            stumbles_after: None,
-            misreads,
-            lies,
-            dice,
-        };
+        let files = (0..).zip(image.into_values().map(SimulatedFile::of)).collect();
+        Self::of(names, files, dies_at, lies, seed)
+    }
+
+    fn of(
+        names: BTreeMap<String, u64>,
+        files: BTreeMap<u64, SimulatedFile>,
+        dies_at: u64,
+        lies: bool,
+        seed: u64,
+    ) -> Self {
+        let (removed, stumbles_after, misreads, dice) = (Vec::new(), None, false, Dice::new(seed));
+        let operations = 0;
+        let state =
+            State { names, files, operations, dies_at, removed, stumbles_after, misreads, lies, dice };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// After so many operations one fails, as when the disk is full for a moment.
     pub(super) fn stumble_after(&self, operations: u64) {
         self.0.lock().unwrap().stumbles_after = Some(operations);
+    }
+
+    /// Nothing fails from now on.
+    pub(super) fn calm(&self) {
+        self.0.lock().unwrap().stumbles_after = None;
+    }
+
+    /// The process ends here: nothing that it does arrives any more.
+    pub(super) fn kill(&self) {
+        self.0.lock().unwrap().dies_at = 0;
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.0.lock().unwrap().is_dead()
+    }
+
+    /// Another process begins where one ended, and the power stayed on. It syncs the folder first.
+    pub(super) fn goes_on(&self, dies_at: u64) {
+        let state = &mut *self.0.lock().unwrap();
+        (state.operations, state.dies_at, state.stumbles_after) = (0, dies_at, None);
+        state.removed.clear();
+        for number in state.names.values() {
+            state.files.entry(*number).or_default().is_linked = true;
+        }
+    }
+
+    /// Every file is as if its process had just ended.
+    pub(super) fn unclose(&self) {
+        for file in self.0.lock().unwrap().files.values_mut() {
+            if let Some(flags) = Arc::make_mut(&mut file.live).get_mut(STORE_FLAGS) {
+                *flags |= STORE_IS_UNCLEAN;
+            }
+        }
     }
 
     /// The next read fails.
@@ -121,52 +158,18 @@ impl SimulatedDisk {
     pub(super) fn crash(&self) -> Image {
         let state = &mut *self.0.lock().unwrap();
         let mut image = Image::new();
-        let mut names = state.names.clone();
-        for (name, number) in &state.removed {
-            if state.dice.below(2) == 0 {
-                names.entry(name.clone()).or_insert(*number);
-            }
-        }
-        for (name, number) in &names {
+        for (name, number) in
+            state.names.iter().chain(state.removed.iter().map(|(name, number)| (name, number)))
+        {
             let file = &state.files[number];
-            if file.is_linked || state.dice.below(2) == 0 {
-                image.insert(name.clone(), surviving(file, &mut state.dice));
+            // What was removed has its name back, if nothing else has.
+            let is_sure = file.is_linked && state.names.get(name) == Some(number);
+            if !image.contains_key(name) && (is_sure || state.dice.below(2) == 0) {
+                image.insert(name.clone(), file.surviving(&mut state.dice));
             }
         }
         image
     }
-
-    /// What is there when nothing went wrong.
-    pub(super) fn image(&self) -> Image {
-        let state = self.0.lock().unwrap();
-        state.names.iter().map(|(name, number)| (name.clone(), state.files[number].live.clone())).collect()
-    }
-}
-
-fn surviving(file: &SimulatedFile, dice: &mut Dice) -> Vec<u8> {
-    let mut lengths = vec![file.durable.len()];
-    lengths.extend(&file.lengths);
-    let length = lengths[dice.below(lengths.len() as u64) as usize];
-    let mut bytes = file.durable.clone();
-    bytes.resize(length.max(bytes.len()), 0);
-    // Nothing, everything, or each sector by chance.
-    let mode = dice.below(4);
-    for (sector, versions) in &file.pending {
-        let count = versions.len() as u64;
-        let kept = match mode {
-            0 => 0,
-            1 => count,
-            _ => dice.below(count + 1),
-        };
-        let start = sector * SECTOR;
-        if let Some(version) = kept.checked_sub(1).map(|kept| &versions[kept as usize])
-            && start + version.len() <= bytes.len()
-        {
-            bytes[start..start + version.len()].copy_from_slice(version);
-        }
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 #[derive(Debug)]
@@ -211,40 +214,17 @@ impl StorageBackend for SimulatedBackend {
         self.with(|state, number| {
             state.step()?;
             let file = state.files.get_mut(number).ok_or_else(missing)?;
-            file.live.resize(len as usize, 0);
-            file.lengths.push(len as usize);
+            file.set_len(len as usize);
             Ok(())
         })
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(|state, number| {
-            state.step()?;
-            if state.lies && state.operations.is_multiple_of(7) {
-                return Ok(());
-            }
-            let file = state.files.get_mut(number).ok_or_else(missing)?;
-            file.durable.clone_from(&file.live);
-            file.pending.clear();
-            file.lengths.clear();
-            Ok(())
-        })
+        self.with(|state, number| state.sync(*number))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.with(|state, number| {
-            state.step()?;
-            let file = state.files.get_mut(number).ok_or_else(missing)?;
-            let start = offset as usize;
-            let target = file.live.get_mut(start..start + data.len()).ok_or(ErrorKind::UnexpectedEof)?;
-            target.copy_from_slice(data);
-            for sector in start / SECTOR..(start + data.len()).div_ceil(SECTOR) {
-                let end = ((sector + 1) * SECTOR).min(file.live.len());
-                let version = file.live[sector * SECTOR..end].to_vec();
-                file.pending.entry(sector).or_default().push(version);
-            }
-            Ok(())
-        })
+        self.with(|state, number| state.write(*number, offset as usize, data))
     }
 }
 
@@ -270,7 +250,8 @@ impl Disk for SimulatedDisk {
         let mut state = self.0.lock().unwrap();
         state.step()?;
         let number = state.names.remove(unfinished).ok_or_else(missing)?;
-        state.names.insert(name.to_owned(), number);
+        let old = state.names.insert(name.to_owned(), number);
+        state.removed.extend(old.map(|old| (name.to_owned(), old)));
         // Until the folder is synced the new name may be lost.
         state.step()?;
         state.files.entry(number).or_default().is_linked = true;
@@ -278,8 +259,28 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn rewrite(&self, name: &str) -> io::Result<()> {
+        let state = &mut *self.0.lock().unwrap();
+        let number = *state.names.get(name).ok_or_else(missing)?;
+        let bytes = Arc::clone(&state.files[&number].live);
+        for (at, bytes) in (0..).step_by(REWRITTEN).zip(bytes.chunks(REWRITTEN)) {
+            state.write(number, at, bytes)?;
+        }
+        state.sync(number)
+    }
+
     fn open_sealed(&self, name: &str, cache_bytes: usize) -> Result<Handle, DatabaseError> {
-        self.open(name, cache_bytes).map(Handle::Writable)
+        let state = &mut *self.0.lock().unwrap();
+        state.step()?;
+        let number = state.names.get(name).ok_or_else(missing)?;
+        let file = &state.files[number];
+        if file.live.get(STORE_FLAGS).is_none_or(|flags| flags & STORE_IS_UNCLEAN != 0) {
+            return Err(DatabaseError::RepairAborted);
+        }
+        let view = View::of(file);
+        let opened = Database::builder().set_cache_size(cache_bytes).create_with_backend(view.clone())?;
+        view.is_open();
+        Ok(Handle::Writable(opened))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -1,13 +1,15 @@
 //! Looking after a data folder: copies, checks, giving space back.
 
-use super::disk::{Folder, OpenError, make_folder};
+use super::disk::{Folder, OpenError, make_folder, open_again};
 use super::{RESTORED, segment};
 use crate::log::LogError;
 use crate::model::Sequence;
 use futures_executor::block_on;
-use redb::Database;
 use std::io;
 use std::path::Path;
+
+/// Cache of a file that is compacted.
+const CACHE: usize = 64 << 20;
 
 /// Told now and then: how much is done, of how much.
 pub type Progress<'a> = &'a dyn Fn(u64, u64);
@@ -81,7 +83,7 @@ pub fn verify(log: &super::RedbLog, progress: Progress<'_>) -> Verified {
 
 /// Compacts every file of a log that does not run. Gives the bytes before and after.
 pub fn compact(path: &Path, progress: Progress<'_>) -> Result<(u64, u64), OpenError> {
-    let _folder = Folder::open(path)?;
+    let folder = Folder::open(path)?;
     let failed = |source: io::Error| OpenError::Folder { path: path.to_owned(), source };
     let files = log_files(path).map_err(failed)?;
     let redb_files: Vec<_> = files.into_iter().filter(|(name, _)| name.ends_with(".redb")).collect();
@@ -89,7 +91,8 @@ pub fn compact(path: &Path, progress: Progress<'_>) -> Result<(u64, u64), OpenEr
     let total = redb_files.len() as u64;
     for (done, (name, _)) in redb_files.into_iter().enumerate() {
         let damaged = |detail: String| OpenError::File { file: name.clone(), detail };
-        let mut database = Database::open(path.join(&name)).map_err(|error| damaged(error.to_string()))?;
+        let opened = open_again(&folder, &name, CACHE);
+        let mut database = opened.map_err(|error| damaged(error.to_string()))?;
         database.compact().map_err(|error| damaged(error.to_string()))?;
         progress(done as u64 + 1, total);
     }
