@@ -55,7 +55,7 @@ impl DestinationMachine {
     /// Whether an attempt may be begun, if there is something to attempt.
     fn may_send(&self, now: UnixMillis) -> bool {
         let is_full = self.slots.len() >= self.settings.max_in_flight;
-        !self.is_ending && !is_full && now >= self.not_before && self.breaker.permits(now)
+        !self.is_ending && !is_full && now >= self.pace.next() && self.breaker.permits(now)
     }
 
     /// `turns` are made when they are needed.
@@ -90,7 +90,7 @@ impl DestinationMachine {
         self.last_was_retry = slot.is_retry;
         self.breaker.sent(sequence);
         if let Some(rate) = self.settings.rate_limit_per_s {
-            self.not_before = now.plus(1000_u64.div_ceil(u64::from(rate.max(1))));
+            self.pace.sent(now, rate);
         }
         let replay = slot.requeued.and_then(|requeued| requeued.replay);
         actions.push(Action::Send { sequence, attempt: slot.attempt, replay });

@@ -18,6 +18,7 @@ use crate::model::{
     ConsumerState, Health, Heard, ReplayId, Requeue, Requeued, RetryState, Sequence, UnixMillis, Verdict,
 };
 use breaker::Breaker;
+use pace::Pace;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod breaker;
@@ -27,6 +28,7 @@ mod health;
 mod lanes;
 #[cfg(test)]
 mod order_tests;
+mod pace;
 #[cfg(test)]
 mod replay_tests;
 #[cfg(test)]
@@ -102,8 +104,8 @@ pub struct DestinationMachine {
     slots: BTreeMap<Sequence, Slot>,
     retries: BTreeMap<Sequence, (RetryState, Option<u64>)>,
     by_due: BTreeSet<(UnixMillis, Sequence)>,
-    /// The next attempt may not be made earlier (rate limit).
-    not_before: UnixMillis,
+    /// When the limit of attempts a second permits the next one.
+    pace: Pace,
     last_was_retry: bool,
     /// When it was first told the time.
     since: Option<UnixMillis>,
@@ -134,7 +136,7 @@ impl DestinationMachine {
             slots: BTreeMap::new(),
             retries,
             by_due,
-            not_before: UnixMillis(0),
+            pace: Pace::default(),
             last_was_retry: false,
             since: None,
             is_ending: false,
@@ -372,7 +374,7 @@ impl DestinationMachine {
         }
         // One that is due and has to wait for another is sent when that has ended: the other must be woken for.
         let due = self.by_due.range((now.plus(1), Sequence::ZERO)..).next().map(|(due, _)| *due);
-        let paused_until = self.not_before.max(self.breaker.pauses_until());
+        let paused_until = self.pace.next().max(self.breaker.pauses_until());
         let limited = (now < paused_until && self.has_work(now)).then_some(paused_until);
         if let Some(at) = due.into_iter().chain(limited).filter(|at| *at > now).min() {
             actions.push(Action::WakeAt(at));
