@@ -112,6 +112,11 @@ impl Actors {
         &self.0.meters
     }
 
+    /// Whether those that all others answer to live. Nothing is delivered without them.
+    pub fn are_running(&self) -> bool {
+        self.0.registry.connected() && self.0.functions.connected()
+    }
+
     /// Where event streams report.
     pub fn supervisor(&self) -> Supervisor {
         self.0.supervisor.clone()

@@ -250,6 +250,11 @@ impl Broker {
         Recipient::new(destination, secrets, Arc::new(move |tenant, name| formats.of(tenant, name)))
     }
 
+    /// Whether events are delivered and functions run: until it is drained, unless what supervises them has died.
+    pub fn is_delivering(&self) -> bool {
+        self.0.actors.are_running()
+    }
+
     /// Takes no more events; whoever holds something open ends it.
     pub fn begin_drain(&self) {
         self.0.draining.send_replace(true);

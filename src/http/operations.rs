@@ -9,9 +9,13 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-/// `GET /healthz` and `/livez`: the process answers, whatever else is wrong.
-pub(crate) async fn alive(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    answer(&request, "alive", &["http"])
+/// `GET /healthz` and `/livez`: nothing is wrong that a restart would mend; 503 says that delivery has ended.
+pub(crate) async fn alive(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    if !app.broker.is_delivering() {
+        let detail = "delivery has ended: restart the broker, what waits is in the log";
+        return Err(Problem::unavailable("stopped", detail, 5));
+    }
+    answer(&request, "alive", &["http", "delivery"])
 }
 
 /// `GET /readyz`: events can be published; 503 says why not.

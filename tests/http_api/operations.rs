@@ -1,7 +1,14 @@
 //! Paths, methods, health, metrics.
 
 use crate::support::*;
-use campanile::log::EventLog;
+use campanile::broker::Broker;
+use campanile::config::Config;
+use campanile::http::serve;
+use campanile::log::{EventLog, MemoryLog};
+use futures_executor::block_on;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 #[test]
 fn an_unknown_path_is_404_and_nothing_is_normalised() {
@@ -58,6 +65,41 @@ fn health_needs_no_key_and_readiness_ends_when_the_log_takes_no_commits() {
     unready.problem(503, "draining");
     assert!(unready.header("retry-after").is_some());
     assert_eq!(server.get("/livez", "").status, 200);
+}
+
+#[test]
+fn a_broker_that_delivers_no_more_says_that_it_has_to_be_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    folder.path().clone_into(&mut config.storage.path);
+    let broker = Broker::with_log(config, Arc::new(MemoryLog::default())).unwrap();
+    assert!(broker.is_delivering());
+    block_on(broker.drain());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ended, until_ended) = tokio::sync::oneshot::channel::<()>();
+    let served = broker.clone();
+    let serving = std::thread::spawn(move || {
+        actix_rt::System::new().block_on(async {
+            let (server, handle) = serve(served, listener).unwrap();
+            let server = actix_rt::spawn(server);
+            drop(until_ended.await);
+            handle.stop(false).await;
+            server.await.unwrap().unwrap();
+        });
+    });
+    let alive = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    // The thread of the actors ends a moment later.
+    let answer = std::iter::repeat_with(alive).find(|answer| !answer.starts_with("HTTP/1.1 200")).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("/stopped"), "{answer}");
+    drop(ended);
+    serving.join().unwrap();
 }
 
 #[test]

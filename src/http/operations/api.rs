@@ -15,11 +15,19 @@ const VERBOSE: Parameter = Parameter::new("verbose", Shape::Any, "Says which che
 
 const FINE: Answer = Answer::of(200, "It is.", &[json_form("Health")]);
 
-const HEALTH: Operation =
-    get("/healthz").named("getHealth", "Whether the process answers").query(&[VERBOSE]).answers(&[FINE]);
+const DEAD: (u16, &str) = (503, "Delivery has ended: only a restart helps.");
 
-const LIVE: Operation =
-    get("/livez").named("getLiveness", "The same under its newer name").query(&[VERBOSE]).answers(&[FINE]);
+const HEALTH: Operation = get("/healthz")
+    .named("getHealth", "Whether the broker lives")
+    .query(&[VERBOSE])
+    .answers(&[FINE])
+    .problems(&[DEAD]);
+
+const LIVE: Operation = get("/livez")
+    .named("getLiveness", "The same under its newer name")
+    .query(&[VERBOSE])
+    .answers(&[FINE])
+    .problems(&[DEAD]);
 
 const READY: Operation = get("/readyz")
     .named("getReadiness", "Whether events can be published")
