@@ -97,7 +97,7 @@ fn a_broker_that_delivers_no_more_says_that_it_has_to_be_restarted() {
     };
     // The thread of the actors ends a moment later.
     let answer = std::iter::repeat_with(alive).find(|answer| !answer.starts_with("HTTP/1.1 200")).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("/stopped"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains(r#""type":"stopped""#), "{answer}");
     drop(ended);
     serving.join().unwrap();
 }
