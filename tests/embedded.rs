@@ -307,6 +307,38 @@ async fn a_guard_asks_does_and_tells() {
     assert!(told.try_recv().is_err(), "nobody is told twice");
 }
 
+#[tokio::test]
+async fn a_guard_whose_caller_goes_away_while_it_asks_holds_no_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = campanile::Config::default();
+    config.storage.path = folder.path().join("events");
+    config.functions.max_gates = 2;
+    let broker = Broker::open(config).unwrap();
+    run_on(&broker, PRE, "check", SubscribeOptions::default(), async |call| {
+        match call.parse::<Value>().unwrap()["waits"].as_bool() {
+            Some(true) => std::future::pending().await,
+            _ => agreed(),
+        }
+    })
+    .await;
+    for _ in 0..3 {
+        let params = json!({"waits": true});
+        let asking = broker.guard::<Value, String, _>(PRE, POST, &params, async |_| unreachable!());
+        let called = async || {
+            invocations(&broker).await.iter().any(|(_, status)| *status == InvocationStatus::Running)
+        };
+        tokio::select! {
+            ended = asking => panic!("it went on without an answer: {ended:?}"),
+            () = until("the function is called", called) => {}
+        }
+        until("its run ends", async || !called().await).await;
+    }
+    let passed = broker.guard::<_, String, _>(PRE, POST, &json!({}), async |_| Ok(json!({}))).await;
+    assert_eq!(passed.unwrap(), json!({}));
+    assert!(broker.function_book().guards.is_empty(), "none is left");
+    broker.shutdown().await;
+}
+
 /// Where the program is killed.
 const POINTS: [&str; 4] = ["asked", "before", "after", "told"];
 

@@ -1,7 +1,13 @@
 """Retry and resume, without a clock or a socket."""
 
-from campanile import Event, FileCursor, StreamGap
+import asyncio
+import inspect
+
+import pytest
+
+from campanile import AsyncClient, Client, Event, FileCursor, StreamGap
 from campanile._calls import Call, is_retried, wait_before_retry_s
+from campanile._http_library import httpx
 from campanile._resume import Ended, StreamState, is_final
 from campanile._sse import Block
 
@@ -20,6 +26,44 @@ def test_what_may_be_repeated_is_and_what_may_not_is_only_when_it_was_refused():
 def test_waits_grow_and_honour_what_the_broker_asks():
     assert [wait_before_retry_s(attempt, None, 1.0) for attempt in (1, 2, 3, 9)] == [0.5, 1.0, 2.0, 8.0]
     assert wait_before_retry_s(1, 30.0, 0.1) == 30.0
+
+
+class Recorder:
+    """Notes how long each call may take."""
+
+    def __init__(self):
+        self.limits = []
+
+    def request(self, method, _, timeout=None, **__):
+        self.limits.append(timeout)
+        return httpx.Response(200, json={"data": [] if method == "GET" else {"params": {}}})
+
+
+class AsyncRecorder(Recorder):
+    async def request(self, *args, **rest):
+        return super().request(*args, **rest)
+
+
+@pytest.mark.parametrize(("client", "recorder"), [(Client, Recorder), (AsyncClient, AsyncRecorder)])
+def test_an_answer_that_the_broker_is_asked_to_wait_with_has_that_much_longer(client, recorder):
+    noted = recorder()
+    events = client("http://127.0.0.1:1", "key", timeout=2.0, http_client=noted).events
+
+    async def settle():
+        for call in (
+            events.list(wait_ms=30_000),
+            events.publish_and_wait("PRE_A", deadline_ms=60_000),
+            events.publish_and_wait("PRE_A"),
+            events.list(),
+        ):
+            if inspect.isawaitable(call):
+                await call
+
+    asyncio.run(settle())
+    *waiting, plain = noted.limits
+    assert [limit.read for limit in waiting] == [32.0, 62.0, 302.0]
+    assert {limit.connect for limit in waiting} == {2.0}
+    assert plain is httpx.USE_CLIENT_DEFAULT
 
 
 def event(id: str) -> Block:

@@ -51,6 +51,9 @@ export interface PublishOptions {
 
 const KEY_HEADER = "Idempotency-Key";
 
+/** Without a deadline a function's own time-out ends a PRE event: 5 minutes unless said otherwise. */
+const FUNCTIONS_MS = 300_000;
+
 /** `client.events`. */
 export class Events {
   constructor(private readonly transport: Transport) {}
@@ -85,6 +88,7 @@ export class Events {
       body: drafted(event),
       headers,
       repeatable: true,
+      patienceMs: options.deadlineMs ?? FUNCTIONS_MS,
       ...signalOf(options),
     });
     return answer.data.params;
@@ -103,8 +107,8 @@ export class Events {
   list(options: ListOptions = {}): Promise<Page<Event>> {
     const { cursor, limit, order, waitMs } = options;
     const parameters = query({ ...filters(options), cursor, limit, order, wait_ms: waitMs });
-    const path = `${API}/events`;
-    return this.transport.run({ method: "GET", path, query: parameters, repeatable: true, ...signalOf(options) });
+    const call = { method: "GET", path: `${API}/events`, query: parameters, repeatable: true } as const;
+    return this.transport.run({ ...call, patienceMs: waitMs ?? 0, ...signalOf(options) });
   }
 
   /** Every event that matches, page by page, up to the newest of now. */
@@ -201,9 +205,9 @@ class Connection {
           : new APIConnectionError(`the stream broke: ${String(error)}`, { cause: error });
       }
       if (read.done) return;
-      this.heard();
+      // How long the reader takes is no silence of the broker.
+      clearTimeout(this.timer);
       yield read.value;
-      // How long the reader took is no silence of the broker.
       this.heard();
     }
   }

@@ -7,7 +7,7 @@ export interface ClientOptions {
   readonly baseUrl?: string;
   /** Default: `CAMPANILE_KEY`. */
   readonly apiKey?: string;
-  /** Milliseconds for one attempt of a call; 30,000 unless given. */
+  /** Milliseconds for one attempt of a call; 30,000 unless given. What the broker is asked to wait comes on top. */
   readonly timeoutMs?: number;
   /** Further attempts of a call that may be repeated; 2 unless given. */
   readonly maxRetries?: number;
@@ -15,7 +15,10 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** One request. `repeatable`: sending it twice does no more than sending it once. */
+/**
+ * One request. `repeatable`: sending it twice does no more than sending it once. `patienceMs`: how much longer than the
+ * client's time-out the answer may take, as the broker is asked to wait.
+ */
 export interface Call {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
@@ -23,6 +26,7 @@ export interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly repeatable: boolean;
+  readonly patienceMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -102,7 +106,8 @@ export class Transport {
   }
 
   private async once(call: Call): Promise<Response> {
-    const timeout = AbortSignal.timeout(this.timeoutMs);
+    const timeoutMs = this.timeoutMs + (call.patienceMs ?? 0);
+    const timeout = AbortSignal.timeout(timeoutMs);
     const signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
     const headers: Record<string, string> = { Authorization: `Bearer ${this.key}`, ...call.headers };
     const init: RequestInit = { method: call.method, headers, signal, redirect: "error" };
@@ -113,7 +118,11 @@ export class Transport {
     try {
       return await this.fetch(this.address(call.path, call.query), init);
     } catch (error) {
-      throw this.failure(error, call.signal, timeout);
+      // What the caller broke off ends as the caller's own reason.
+      if (!call.signal?.aborted && timeout.aborted) {
+        throw new APITimeoutError(`no answer within ${timeoutMs} ms`, { cause: error });
+      }
+      throw this.failure(error, call.signal);
     }
   }
 
@@ -129,7 +138,7 @@ export class Transport {
     try {
       answer = await this.fetch(this.address(path, query), { headers: all, signal, cache: "no-store" });
     } catch (error) {
-      throw this.failure(error, signal, null);
+      throw this.failure(error, signal);
     }
     if (answer.status !== 200 || !answer.body) throw errorOf(answer.status, await answer.text(), answer.headers);
     return answer.body;
@@ -140,10 +149,8 @@ export class Transport {
     return this.url + path + (text ? `?${text}` : "");
   }
 
-  private failure(error: unknown, asked: AbortSignal | undefined, timeout: AbortSignal | null): unknown {
-    // What the caller broke off ends as the caller's own reason.
+  private failure(error: unknown, asked: AbortSignal | undefined): unknown {
     if (asked?.aborted) return asked.reason;
-    if (timeout?.aborted) return new APITimeoutError(`no answer within ${this.timeoutMs} ms`, { cause: error });
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
     return new APIConnectionError(`${String(error)}${cause}`, { cause: error });
   }

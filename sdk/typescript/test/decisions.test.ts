@@ -1,6 +1,8 @@
 /** Retry and resume, without a clock or a socket. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { APITimeoutError, Client } from "../src/index.js";
 import { StreamState, isFinal } from "../src/stream.js";
 import { type Call, isRetried, waitBeforeRetryMs } from "../src/transport.js";
 
@@ -17,6 +19,42 @@ test("what may be repeated is, and what may not is only when it was refused", ()
 test("waits grow, and honour what the broker asks", () => {
   assert.deepEqual([1, 2, 3, 9].map((attempt) => waitBeforeRetryMs(attempt, null, 1)), [500, 1000, 2000, 8000]);
   assert.equal(waitBeforeRetryMs(1, 30_000, 0.1), 30_000);
+});
+
+test("an answer that the broker is asked to wait with has that much longer", async () => {
+  // Answers later than the client's time-out.
+  const late = async (_: unknown, init?: RequestInit): Promise<Response> => {
+    await pause(300, undefined, init?.signal ? { signal: init.signal } : {});
+    return Response.json({ data: { params: { n: 1 } } });
+  };
+  const client = new Client({ baseUrl: "http://127.0.0.1:1", apiKey: "key", timeoutMs: 50, maxRetries: 0, fetch: late });
+  await assert.rejects(client.events.list(), APITimeoutError);
+  await client.events.list({ waitMs: 30_000 });
+  assert.deepEqual(await client.events.publishAndWait({ type: "PRE_A" }), { n: 1 });
+  assert.deepEqual(await client.events.publishAndWait({ type: "PRE_A" }, { deadlineMs: 60_000 }), { n: 1 });
+});
+
+test("how long a reader takes is no silence of the broker", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const block = (n: number): Uint8Array =>
+    new TextEncoder().encode(`id: ${n}\nevent: a\ndata: {"id":"evt_${n}","type":"a","data":{}}\n\n`);
+  const connections: ReadableStreamDefaultController<Uint8Array>[] = [];
+  const dial = async (_: unknown, init?: RequestInit): Promise<Response> => {
+    const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+      connections.push(controller);
+      controller.enqueue(block(1));
+      init?.signal?.addEventListener("abort", () => controller.error(init.signal?.reason));
+    };
+    return new Response(new ReadableStream<Uint8Array>({ start }));
+  };
+  const client = new Client({ baseUrl: "http://127.0.0.1:1", apiKey: "key", fetch: dial });
+  const events = client.events.stream();
+  assert.equal((await events.next()).value?.sequence, 1);
+  t.mock.timers.tick(60_000);
+  connections[0]?.enqueue(block(2));
+  assert.equal((await events.next()).value?.sequence, 2);
+  assert.equal(connections.length, 1);
+  await events.return();
 });
 
 test("the place moves only when a block was handled, and a checkpoint is one", () => {

@@ -102,8 +102,8 @@ impl Broker {
         params: &impl Serialize,
     ) -> Result<Guarded, GuardError<E>> {
         let tenant = self.default_tenant();
-        let most = self.config().functions.max_gates;
-        if self.function_book().guards.len() >= most {
+        let (most, abandoned) = (self.config().functions.max_gates, self.abandoned_guards());
+        if self.function_book().guards.len() >= most.saturating_add(abandoned.len()) {
             return Err(GuardError::NotBegun(LogError::Overloaded.into()));
         }
         let draft = self.checked(Event::new(pre).id(id).data(params)).map_err(GuardError::NotBegun)?;
@@ -114,8 +114,10 @@ impl Broker {
         let (pre, post) = (pre.to_owned(), post.to_owned());
         let (stage, opened_at) = (GuardStage::Asking, clock::now());
         let mut guard = Guard { tenant, id: id.to_owned(), pre, post, stage, opened_at };
+        let mut changes = abandoned;
+        changes.push(put(&guard));
         let publication = self
-            .publish_gate(tenant, draft, PreOptions::default(), vec![put(&guard)])
+            .publish_gate(tenant, draft, PreOptions::default(), changes)
             .await
             .map_err(GuardError::NotBegun)?;
         let outcome = publication.wait().await;
@@ -137,6 +139,18 @@ impl Broker {
             return Err(GuardError::NotBegun(error.into()));
         }
         Ok(Guarded { id: id.to_owned(), params: outcome.params() })
+    }
+
+    /// The end of guards whose caller went away while the functions were asked: their operations never begin. The next
+    /// guard takes it along, as nobody else is left to.
+    fn abandoned_guards(&self) -> Vec<Change> {
+        let running = self.0.program.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let book = self.function_book();
+        let abandoned = book
+            .guards
+            .values()
+            .filter(|guard| guard.stage == GuardStage::Asking && !running.contains(&guard.id));
+        abandoned.map(|guard| removed(guard.tenant, &guard.id)).collect()
     }
 
     fn check_mode(

@@ -23,10 +23,17 @@ API = "/api/v1"
 #: Statuses after which the same request may go better.
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
+#: Without a deadline a function's own time-out ends a PRE event: 5 minutes unless said otherwise.
+FUNCTIONS_MS = 300_000
+
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request and how to read its answer. `repeatable`: sending it twice does no more than sending it once."""
+    """One request and how to read its answer.
+
+    `repeatable`: sending it twice does no more than sending it once. `patience_s`: how much longer than the client's
+    time-out the answer may take, as the broker is asked to wait.
+    """
 
     method: str
     path: str
@@ -35,6 +42,7 @@ class Call(Generic[T]):
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    patience_s: float = 0.0
 
 
 def wait_before_retry_s(attempt: int, retry_after_s: float | None, unit: float) -> float:
@@ -162,7 +170,8 @@ def publish_and_wait(
         params: Mapping[str, Any] = value["data"]["params"]
         return params
 
-    return Call("POST", f"{API}/events", read, parameters, to_json(event), headers)
+    patience_s = (FUNCTIONS_MS if deadline_ms is None else deadline_ms) / 1000
+    return Call("POST", f"{API}/events", read, parameters, to_json(event), headers, patience_s=patience_s)
 
 
 def publish_many(events: Iterable[Mapping[str, Any]], idempotency_key: str | None) -> Call[list[Published]]:
@@ -202,4 +211,4 @@ def list_events(
         order=order,
         wait_ms=wait_ms,
     )
-    return get(f"{API}/events", page_of(Event.of), parameters)
+    return Call("GET", f"{API}/events", page_of(Event.of), parameters, patience_s=(wait_ms or 0) / 1000)

@@ -52,7 +52,7 @@ class Client:
         max_retries: int = 2,
         http_client: Any = None,
     ) -> None:
-        """Nothing is dialled before the first call. `timeout` is in seconds, of each attempt."""
+        """Nothing is dialled before the first call. `timeout`: seconds, beside what the broker is to wait."""
         url, key = settings(base_url, api_key)
         self._transport = Transport(url, key, timeout, max_retries, http_client)
         self.events = Events(self._transport)
@@ -91,7 +91,7 @@ class AsyncClient:
         max_retries: int = 2,
         http_client: Any = None,
     ) -> None:
-        """Nothing is dialled before the first call. `timeout` is in seconds, of each attempt."""
+        """Nothing is dialled before the first call. `timeout`: seconds, beside what the broker is to wait."""
         url, key = settings(base_url, api_key)
         self._transport = AsyncTransport(url, key, timeout, max_retries, http_client)
         self.events = AsyncEvents(self._transport)

@@ -61,6 +61,13 @@ def read_answer(call: Call[T], status: int, body: bytes, headers: Mapping[str, s
     return call.read(value)
 
 
+def time_limit(call: Call[Any], timeout: float) -> Any:
+    """The client's time-out, longer for an answer that the broker is asked to wait with."""
+    if not call.patience_s:
+        return httpx.USE_CLIENT_DEFAULT
+    return httpx.Timeout(timeout, read=timeout + call.patience_s)
+
+
 def stream_timeout(timeout: float) -> Any:
     """Dialling is bounded as ever; reading by how long a living stream may be silent."""
     return httpx.Timeout(timeout, read=SILENCE_S)
@@ -89,6 +96,7 @@ class Transport:
                     params=list(call.query),
                     content=call.body,
                     headers={**self._headers, **call.headers},
+                    timeout=time_limit(call, self._timeout),
                 )
             except httpx.TransportError as error:
                 if not is_retried(call, attempt, self._max_retries, None):
@@ -145,6 +153,7 @@ class AsyncTransport:
                     params=list(call.query),
                     content=call.body,
                     headers={**self._headers, **call.headers},
+                    timeout=time_limit(call, self._timeout),
                 )
             except httpx.TransportError as error:
                 if not is_retried(call, attempt, self._max_retries, None):
