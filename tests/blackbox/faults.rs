@@ -1,6 +1,6 @@
 //! Folders that are not as they should be: shared, foreign, read-only, damaged. Each is refused with words.
 
-use crate::support::{PATIENCE, Server, Settings, eventually, exit_of, spawn_binary};
+use crate::support::{ADMIN, PATIENCE, Request, Server, Settings, eventually, exit_of, spawn_binary};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -164,9 +164,7 @@ fn a_flipped_bit_is_reported_and_never_served_as_an_event() {
     server.spawn();
     server.wait_until_ready();
     let answer = eventually("an answer", || {
-        server
-            .try_send(&crate::support::Request::get("/api/v1/events?limit=100").key(crate::support::READER))
-            .ok()
+        server.try_send(&Request::get("/api/v1/events?limit=100").key(crate::support::READER)).ok()
     });
     if answer.status == 503 {
         let problem = answer.problem(503);
@@ -177,6 +175,32 @@ fn a_flipped_bit_is_reported_and_never_served_as_an_event() {
         assert!(text.matches(&marker).count() == answer.json()["data"].as_array().unwrap().len(), "{text}");
     }
     server.publish_many("a", 1);
+}
+
+#[test]
+fn destinations_are_shown_though_the_next_event_of_one_is_damaged() {
+    let mut server = Settings::new().with("storage.tail_bytes", r#""4KiB""#).start();
+    let marker = "w".repeat(300);
+    server.publish(&serde_json::json!({"type": "b", "data": {"s": marker}}));
+    server.publish_many("a", 100);
+    // Nobody answers its challenge, so it waits where it began.
+    let body = serde_json::json!({"url": "http://127.0.0.1:9/", "events": ["b"], "start": "oldest"});
+    server.post("/api/v1/destinations", &body).must(201);
+    server.terminate();
+    assert!(server.exit().success());
+    let damaged: usize = segments(&server.data())
+        .into_iter()
+        .map(|path| std::iter::from_fn(|| damage(&path, marker.as_bytes()).then_some(())).count())
+        .sum();
+    assert!(damaged > 0, "the event is somewhere in {:?}", files_in(&server.data()));
+    server.spawn();
+    server.wait_until_ready();
+    let read = server.get("/api/v1/events?type=b");
+    assert_eq!(read.status, 503, "the event cannot be read: {}", read.text());
+    let shown = server.send(&Request::get("/api/v1/destinations").key(ADMIN)).must(200);
+    assert_eq!(shown["data"][0]["lag"]["events"], 1, "{shown}");
+    let made = server.post("/api/v1/destinations", &body).must(201);
+    assert!(made["secret"].is_string(), "whoever makes one is told its secret: {made}");
 }
 
 /// Flips a bit in the middle of the last row that holds `marker`.

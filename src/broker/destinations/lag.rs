@@ -42,7 +42,7 @@ pub(super) async fn lag_of(
         events += waiting;
         if first.is_none() && waiting > 0 {
             query.limit = 1;
-            first = log.read(query).await?.events.first().map(|event| event.sequence());
+            first = first_of(log, query).await?;
         }
     }
     let seconds = match first {
@@ -50,6 +50,17 @@ pub(super) async fn lag_of(
         None => 0,
     };
     Ok(Lag { events, seconds })
+}
+
+/// The first event of a query. One that cannot be read is the first all the same, and what retention took meanwhile waits
+/// no more: neither keeps a destination from being shown.
+async fn first_of(log: &dyn EventLog, query: Query) -> Result<Option<Sequence>, LogError> {
+    match log.read(query).await {
+        Ok(page) => Ok(page.events.first().map(|event| event.sequence())),
+        Err(LogError::Corrupt { sequence, .. }) => Ok(Some(sequence)),
+        Err(LogError::Trimmed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn age_of(log: &dyn EventLog, tenant: TenantId, sequence: Sequence) -> Result<u64, LogError> {
