@@ -6,6 +6,7 @@ use super::messages::{
     CancelGate, CancelGates, FunctionsRequeued, GateStopped, PublishGate, Published, Reworked,
 };
 use super::post::PostActor;
+use super::running::Unheard;
 use super::subscription::SubscriptionActor;
 use super::{Begun, FunctionSurroundings, GateOrder, GatePublication, Work};
 use crate::actors::messages::{
@@ -208,7 +209,7 @@ impl FunctionRegistry {
         };
         let event = committed.events.first().filter(|_| committed.fresh == [true] && !committed.replayed);
         let Some(event) = event.cloned().filter(|_| !gate.tasks.is_empty()) else {
-            return drop(begun.send(Ok(Begun { committed, seat: None })));
+            return drop(begun.send(Ok(Begun { committed, seat: None, unheard: None })));
         };
         gate.sequence = event.sequence();
         gate.event_id = Some(event.id().clone());
@@ -216,10 +217,9 @@ impl FunctionRegistry {
         let seat = self.around.gates.begin(gate.clone());
         let sequence = gate.sequence;
         self.run(GateOrder { gate, event, works, deadline, schema, whole }, context);
-        let is_alone = begun.send(Ok(Begun { committed, seat: Some(seat) })).is_err();
-        if let (true, false, Some((actor, _))) = (is_alone, detached, self.gates.get(&sequence)) {
-            actor.do_send(CancelGate(sequence));
-        }
+        let unheard = (!detached).then(|| Unheard::new(context.address().recipient(), sequence));
+        // Not heard, also when it is not taken out any more, it ends the run.
+        drop(begun.send(Ok(Begun { committed, seat: Some(seat), unheard })));
     }
 
     fn run(&mut self, order: GateOrder, context: &mut Context<Self>) {

@@ -2,10 +2,12 @@
 //! for POST events.
 
 use super::Work;
+use super::messages::CancelGate;
 use crate::log::{Commit, Committed, LogError};
 use crate::model::{
     ClosedGate, DataSchema, DestinationId, Gate, Sequence, StoredEvent, TenantId, UnixMillis, WholeData,
 };
+use actix::Recipient;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -59,6 +61,35 @@ pub struct Begun {
     pub committed: Committed,
     /// Its run, if this publish began one.
     pub seat: Option<Arc<Seat>>,
+    /// Held until the publisher has heard of the run; `None` when it goes on all the same.
+    pub unheard: Option<Unheard>,
+}
+
+impl Begun {
+    /// The publisher has heard of the run: from here on it ends when the last one who waits goes away.
+    pub fn heard(&mut self) {
+        if let Some(mut unheard) = self.unheard.take() {
+            unheard.0 = None;
+        }
+    }
+}
+
+/// Ends a run when this is dropped: whoever published it went away before hearing that it began.
+#[derive(Debug)]
+pub struct Unheard(Option<(Recipient<CancelGate>, Sequence)>);
+
+impl Unheard {
+    pub(super) fn new(registry: Recipient<CancelGate>, sequence: Sequence) -> Self {
+        Self(Some((registry, sequence)))
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if let Some((registry, sequence)) = self.0.take() {
+            registry.do_send(CancelGate(sequence));
+        }
+    }
 }
 
 /// A run that is under way.

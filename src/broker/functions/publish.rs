@@ -215,7 +215,8 @@ impl Broker {
             detached,
             begun,
         });
-        let begun = committed.await.unwrap_or(Err(LogError::Closed))?;
+        let mut begun = committed.await.unwrap_or(Err(LogError::Closed))?;
+        begun.heard();
         let (Some(event), Some(is_fresh)) =
             (begun.committed.events.into_iter().next(), begun.committed.fresh.first().copied())
         else {
