@@ -56,16 +56,20 @@ impl Ledger {
         answer: Result<Committed, LogError>,
     ) -> Result<(), String> {
         self.asked += 1;
-        // It may be that it was asked for before.
-        self.unknown.retain(|(_, one)| one.number != planned.number);
         match answer {
             Ok(committed) if committed.replayed => Err(format!("{} was there already", planned.number)),
             Ok(committed) => {
                 self.newest = self.asked;
+                // It may be that it was asked for before.
+                self.unknown.retain(|(_, one)| one.number != planned.number);
                 self.take(&planned.commit, &committed.events, Some(&committed.fresh))
             }
             Err(_) => {
-                self.unknown.push((self.asked, planned));
+                // Of those that failed together and were repeated in vain either all are there, or the repeated: in this order.
+                match self.unknown.iter_mut().find(|(_, one)| one.number == planned.number) {
+                    Some((asked, _)) => *asked = self.asked,
+                    None => self.unknown.push((self.asked, planned)),
+                }
                 Ok(())
             }
         }
