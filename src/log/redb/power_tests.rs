@@ -13,7 +13,7 @@ use ledger::{Ledger, Planned};
 use plan::{plan, tenant};
 
 const TENANT: TenantId = TenantId(1);
-const LOSSES: u64 = 1250;
+const LOSSES: u64 = 5000;
 const LOSSES_OF_A_DISK: u64 = 5;
 const THREADS: usize = 2;
 
