@@ -75,6 +75,12 @@ impl RetryState {
         Self { attempts, due, requeued: None }
     }
 
+    /// One that had its outcome after so many attempts, and is sent again from `due` on.
+    pub fn after_outcome(attempts: u32, due: UnixMillis, replay: Option<ReplayId>) -> Self {
+        let requeued = Some(Requeued { after: attempts, replay, keeps_turn: false });
+        Self { attempts, due, requeued }
+    }
+
     /// Whether a replay put it back.
     pub fn is_of(&self, replay: ReplayId) -> bool {
         self.requeued.is_some_and(|requeued| requeued.replay == Some(replay))
@@ -103,13 +109,6 @@ pub struct Requeued {
     pub replay: Option<ReplayId>,
     /// It was still being retried: what comes after it in an order goes on waiting for it.
     pub keeps_turn: bool,
-}
-
-impl Requeued {
-    /// Of an event that had its outcome.
-    pub fn after_outcome(after: u32, replay: Option<ReplayId>) -> Self {
-        Self { after, replay, keeps_turn: false }
-    }
 }
 
 /// Deliveries that are put back: sent again from `due` on, with a fresh run of the retry schedule.
@@ -209,9 +208,10 @@ impl ConsumerState {
         for (sequence, attempts) in requeue.deliveries.iter().copied() {
             let waiting = self.retries.get(&sequence);
             if waiting.is_some() || self.has_outcome(sequence) {
-                let requeued = Some(Requeued::after_outcome(attempts, replay));
-                let again = waiting
-                    .map_or(RetryState { attempts, due, requeued }, |waiting| waiting.put_back(due, replay));
+                let again = match waiting {
+                    Some(waiting) => waiting.put_back(due, replay),
+                    None => RetryState::after_outcome(attempts, due, replay),
+                };
                 let known = self.retries.insert(sequence, again);
                 // An earlier replay is not what sends it any more.
                 self.tally(known, false);
@@ -301,7 +301,7 @@ mod tests {
         let replay = Some(ReplayId(7));
         let deliveries = vec![(Sequence(9), 3), (Sequence(11), 0)];
         state.requeue(&Requeue { destination: DestinationId(1), deliveries, due: UnixMillis(5), replay });
-        let requeued = Some(Requeued::after_outcome(3, replay));
+        let requeued = Some(Requeued { after: 3, replay, keeps_turn: false });
         let waiting = RetryState { attempts: 3, due: UnixMillis(5), requeued };
         assert_eq!(state.retries, BTreeMap::from([(Sequence(9), waiting)]));
         state.apply(Sequence(9), 4, Verdict::Retry { at: UnixMillis(8) }, Sequence(10));

@@ -72,10 +72,7 @@ impl Slot {
             |attempts| RetryState { attempts, due, requeued: self.requeued }.put_back(due, replay);
         match self.recording {
             Some((Verdict::Retry { .. }, _)) => self.again = Some(as_failed(self.attempt)),
-            Some(_) => {
-                let requeued = Some(Requeued::after_outcome(self.attempt, replay));
-                self.again = Some(RetryState { attempts: self.attempt, due, requeued });
-            }
+            Some(_) => self.again = Some(RetryState::after_outcome(self.attempt, due, replay)),
             None if self.is_retry => {
                 self.requeued = as_failed(self.attempt - 1).requeued;
                 self.is_last = false;
@@ -316,8 +313,7 @@ impl DestinationMachine {
             } else if let Some((waiting, key)) = self.retries.get(&sequence).copied() {
                 self.wait_for(sequence, waiting.put_back(due, replay), key);
             } else if !self.is_to_be_sent(sequence) {
-                let requeued = Some(Requeued::after_outcome(attempts, replay));
-                self.wait_for(sequence, RetryState { attempts, due, requeued }, None);
+                self.wait_for(sequence, RetryState::after_outcome(attempts, due, replay), None);
             }
         }
     }

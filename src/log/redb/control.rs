@@ -282,7 +282,8 @@ mod tests {
     fn a_retry_reads_back_as_it_was() {
         let failed = RetryState::failed(3, UnixMillis(5));
         let replay = Some(ReplayId(7));
-        let after_outcome = RetryState { requeued: Some(Requeued::after_outcome(2, replay)), ..failed };
+        let requeued = Some(Requeued { after: 2, replay, keeps_turn: false });
+        let after_outcome = RetryState { requeued, ..failed };
         for retry in [
             failed,
             after_outcome,

@@ -61,8 +61,8 @@ pub(super) fn task(slot: u16) -> Task {
     }
 }
 
-/// Opens a run with the next event.
-fn open_gate(log: &dyn EventLog, id: Option<&str>, slots: u16) -> Committed {
+/// A run of so many functions begins with the next event.
+pub(super) fn opening(slots: u16) -> Change {
     let gate = Gate {
         tenant: TENANT,
         sequence: Sequence::ZERO,
@@ -71,7 +71,12 @@ fn open_gate(log: &dyn EventLog, id: Option<&str>, slots: u16) -> Committed {
         opened_at: UnixMillis(0),
         tasks: (0..slots).map(task).collect(),
     };
-    let changes = vec![Change::Gate(Box::new(GateChange::Open(gate)))];
+    Change::Gate(Box::new(GateChange::Open(gate)))
+}
+
+/// Opens a run with the next event.
+fn open_gate(log: &dyn EventLog, id: Option<&str>, slots: u16) -> Committed {
+    let changes = vec![opening(slots)];
     let events = vec![draft("PRE_USER_CREATE", id, "{}")];
     block_on(log.commit(Commit { tenant: Some(TENANT), events, changes, key: None })).unwrap()
 }

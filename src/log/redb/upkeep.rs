@@ -3,8 +3,8 @@
 use super::columns::Columns;
 use super::fault::ReadFault;
 use super::journal;
-use super::schema::COLUMNS;
 use super::segment::{Ended, Segment};
+use super::tables::Tables;
 use super::writer::Writer;
 use crate::clock;
 use crate::log::LogError;
@@ -147,11 +147,9 @@ impl Writer {
     ) -> Result<Sequence, ReadFault> {
         let last = segment.last_sequence();
         segment.read(&*self.shared.disk, |transaction| {
-            let columns = transaction.open_table(COLUMNS)?;
-            let start = columns.range(..=from.0)?.next_back().transpose()?;
-            let start = start.map_or(from.0, |(first, _)| first.value());
+            let tables = Tables::open(transaction)?;
             let mut position = from.0;
-            for row in columns.range(start..=last)?.take(RETENTION_BITE) {
+            for row in tables.columns.range(tables.row_start(from.0)?..=last)?.take(RETENTION_BITE) {
                 let (first, row) = row?;
                 let Some(columns) = Columns::read(first.value(), row.value()) else {
                     break;

@@ -1,7 +1,7 @@
 //! What a broker might ask of its log next: any of its commits, made up of what was acknowledged so far.
 
 use super::super::delivery_log_tests::destination;
-use super::super::invocation_tests::{closed, functions, subscription, task};
+use super::super::invocation_tests::{closed, functions, opening, subscription, task};
 use super::super::simulated_disk::Dice;
 use super::super::*;
 use super::ledger::{Ledger, Planned};
@@ -120,15 +120,7 @@ fn open_gate(number: u64, commit: &mut Commit, dice: &mut Dice) {
         return;
     }
     commit.events = vec![draft(number * 8, 200)];
-    let gate = Gate {
-        tenant: TENANT,
-        sequence: Sequence::ZERO,
-        event_id: None,
-        event_type: "PRE_USER_CREATE".to_owned(),
-        opened_at: UnixMillis(0),
-        tasks: (0..=dice.below(3) as u16).map(task).collect(),
-    };
-    commit.changes.push(Change::Gate(Box::new(GateChange::Open(gate))));
+    commit.changes.push(opening(dice.below(3) as u16 + 1));
     key_of(number, commit, dice);
 }
 
